@@ -1,0 +1,48 @@
+# lookalive: `make demo` shows it, `make test` checks it. Both set everything up first.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+GPU := $(shell command -v nvidia-smi >/dev/null 2>&1 && nvidia-smi -L >/dev/null 2>&1 && echo gpu || echo cpu)
+STAMP := $(VENV)/.installed-$(GPU)
+PYTEST := $(BIN)/python -m pytest
+
+.PHONY: help setup lock demo check test unit process soak bench clean
+
+help:           ## show the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+setup: $(STAMP)   ## create .venv with everything lookalive needs
+
+$(STAMP): pyproject.toml requirements/$(GPU).txt requirements/uv.txt
+	@command -v $(PYTHON) >/dev/null || { echo "lookalive needs $(PYTHON); set PYTHON=/path/to/python3.11 or newer"; exit 1; }
+	@echo "setup: $(VENV) with the $(GPU) requirements (about 5 GB with torch; a minute or two)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements/uv.txt
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/$(GPU).txt
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+	@echo "setup: done; the command is $(BIN)/lookalive"
+
+lock:           ## resolve the requirements again (names, versions and hashes only)
+	$(BIN)/uv pip compile pyproject.toml --extra cpu --extra dev --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header -q --upgrade -o requirements/cpu.txt
+	$(BIN)/uv pip compile pyproject.toml --extra gpu --extra dev --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header -q --upgrade -o requirements/gpu.txt
+
+demo: setup     ## the whole system on this machine with a sample catalogue streaming in (IMAGES=folder for your own)
+	@$(BIN)/lookalive demo $(if $(IMAGES),--images "$(IMAGES)")
+
+check: setup    ## ruff and mypy --strict
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: check     ## check, then every test
+	$(PYTEST) tests
+
+unit: setup     ## the pure, fast tests alone
+	$(PYTEST) tests/unit
+
+process: setup  ## the tests with real processes alone
+	$(PYTEST) tests/process
+
+clean:          ## remove the environment and the data folder
+	rm -rf $(VENV) .lookalive

@@ -1,0 +1,1 @@
+"""What travels between the parts of lookalive, and how: nothing here does work."""

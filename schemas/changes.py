@@ -1,0 +1,174 @@
+"""A catalogue change as a producer sends it: decoding, validation and the reasons for refusal."""
+
+from datetime import datetime
+from typing import Any, Literal
+
+import msgspec
+
+from schemas.errors import ChangeRejected
+
+MAX_ITEM_ID_BYTES = 512
+MAX_IMAGES = 8
+MAX_ATTRIBUTES_BYTES = 64 * 1024
+INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
+
+Op = Literal["upsert", "patch", "delete"]
+Attributes = dict[str, Any]
+
+
+class CatalogChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One change of one item.
+
+    `images` and `attributes` are None where the producer did not send them: an upsert then keeps that part.
+    `version` is the producer's int64, or None; `time_us` is `event_time` in microseconds since the epoch, or None.
+    """
+
+    op: Op
+    item_id: str
+    images: tuple[str, ...] | None = None
+    attributes: Attributes | None = None
+    version: int | None = None
+    time_us: int | None = None
+
+
+class _WireChange(msgspec.Struct):
+    """The JSON as it comes; fields of other names are ignored, so that producers may add their own."""
+
+    op: Op
+    item_id: Any = None
+    image_url: str | None = None
+    image_urls: list[str] | None = None
+    attributes: dict[str, Any] | None = None
+    version: int | None = None
+    event_time: str | int | None = None
+
+
+_decoder = msgspec.json.Decoder(_WireChange)
+
+
+def decode_change(value: bytes | None, key: bytes | None) -> CatalogChange:
+    """Decode the value of a record of `catalog.changes`; a null value is a delete of its key.
+
+    Raises:
+        ChangeRejected: `bad_json`, `bad_id` or `bad_schema`, with a sentence saying what was expected.
+    """
+    if value is None:
+        return CatalogChange(op="delete", item_id=_item_id_from_key(key))
+    try:
+        wire = _decoder.decode(value)
+    except msgspec.ValidationError as error:
+        raise ChangeRejected(f"the change does not fit its schema: {error}", code="bad_schema") from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ChangeRejected(f"the change is not JSON: {error}", code="bad_json") from error
+    return _checked(wire)
+
+
+def encode_change(change: CatalogChange) -> bytes:
+    """The JSON a producer sends for this change."""
+    wire: dict[str, Any] = {"op": change.op, "item_id": change.item_id}
+    if change.images is not None:
+        if len(change.images) == 1:
+            wire["image_url"] = change.images[0]
+        else:
+            wire["image_urls"] = list(change.images)
+    if change.attributes is not None:
+        wire["attributes"] = change.attributes
+    if change.version is not None:
+        wire["version"] = change.version
+    if change.time_us is not None:
+        wire["event_time"] = change.time_us
+    return msgspec.json.encode(wire)
+
+
+def check_item_id(item_id: object) -> str:
+    """The item id itself when it is one: a non-empty string of at most 512 bytes."""
+    if not isinstance(item_id, str) or not item_id:
+        raise ChangeRejected("item_id must be a non-empty string", code="bad_id")
+    try:
+        size_bytes = len(item_id.encode())
+    except UnicodeEncodeError as error:
+        raise ChangeRejected("item_id must be valid Unicode", code="bad_id") from error
+    if size_bytes > MAX_ITEM_ID_BYTES:
+        raise ChangeRejected(
+            f"item_id must be at most {MAX_ITEM_ID_BYTES} bytes, not {size_bytes}",
+            code="bad_id",
+            size_bytes=size_bytes,
+        )
+    return item_id
+
+
+def _item_id_from_key(key: bytes | None) -> str:
+    if not key:
+        raise ChangeRejected("a null value deletes the item its key names, but there is no key", code="bad_id")
+    try:
+        return check_item_id(key.decode())
+    except UnicodeDecodeError as error:
+        raise ChangeRejected("the key is not UTF-8", code="bad_id") from error
+
+
+def _checked(wire: _WireChange) -> CatalogChange:
+    item_id = check_item_id(wire.item_id)
+    if wire.op == "patch" and (wire.image_url is not None or wire.image_urls is not None):
+        raise ChangeRejected("a patch changes attributes only; send an upsert to change pictures", code="bad_schema")
+    if wire.op == "patch" and wire.attributes is None:
+        raise ChangeRejected("a patch needs `attributes`", code="bad_schema")
+    if wire.version is not None and not INT64_MIN <= wire.version <= INT64_MAX:
+        raise ChangeRejected("`version` must fit into 64 bits, signed", code="bad_schema")
+    if wire.attributes:
+        _check_attributes(wire.attributes)
+    return CatalogChange(
+        op=wire.op,
+        item_id=item_id,
+        images=_images(wire) if wire.op == "upsert" else None,
+        attributes=None if wire.op == "delete" else wire.attributes,
+        version=wire.version,
+        time_us=None if wire.event_time is None else parse_time_us(wire.event_time),
+    )
+
+
+def _check_attributes(attributes: Attributes) -> None:
+    try:
+        size_bytes = len(msgspec.json.encode(attributes))
+    except (OverflowError, RecursionError) as error:
+        raise ChangeRejected(f"`attributes` cannot be kept: {error}", code="bad_schema") from error
+    if size_bytes > MAX_ATTRIBUTES_BYTES:
+        raise ChangeRejected(
+            f"`attributes` must be at most {MAX_ATTRIBUTES_BYTES} bytes of JSON, not {size_bytes}",
+            code="bad_schema",
+            size_bytes=size_bytes,
+        )
+
+
+def _images(wire: _WireChange) -> tuple[str, ...] | None:
+    if wire.image_url is not None and wire.image_urls is not None:
+        raise ChangeRejected("send `image_url` or `image_urls`, not both", code="bad_schema")
+    if wire.image_url is not None:
+        return (wire.image_url,)
+    if wire.image_urls is None:
+        return None
+    if len(wire.image_urls) > MAX_IMAGES:
+        raise ChangeRejected(
+            f"an item has at most {MAX_IMAGES} pictures, not {len(wire.image_urls)}", code="bad_schema"
+        )
+    return tuple(wire.image_urls)
+
+
+def parse_time_us(value: str | int) -> int:
+    """Microseconds since the epoch of an ISO 8601 time with a zone (or of that number itself).
+
+    Raises:
+        ChangeRejected: `bad_schema`, when it is no time, has no zone or lies outside 64 bits.
+    """
+    if isinstance(value, int):
+        if not 0 <= value <= INT64_MAX:
+            raise ChangeRejected("`event_time` in microseconds must be positive and fit 64 bits", code="bad_schema")
+        return value
+    try:
+        moment = msgspec.convert(value, datetime)
+    except msgspec.ValidationError as error:
+        raise ChangeRejected(
+            f"`event_time` must look like 2026-11-21T09:00:00Z, not {value!r:.60}", code="bad_schema"
+        ) from error
+    if moment.tzinfo is None:
+        raise ChangeRejected("`event_time` needs a time zone, as in 2026-11-21T09:00:00Z", code="bad_schema")
+    return round(moment.timestamp() * 1_000_000)

@@ -1,0 +1,158 @@
+"""Every error lookalive raises on purpose, in one tree.
+
+    LookaliveError
+    ├── InputError                 400  what was asked cannot be understood
+    │   ├── ChangeRejected              a catalogue change that cannot be taken
+    │   ├── ImageRejected          422  a picture that cannot be embedded
+    │   └── TooLarge               413  more bytes than are taken
+    ├── UnknownItem                404  no such item can be found
+    ├── Conflict                   409  a newer version, or another embedding space
+    ├── Busy                       429  a bounded queue is full
+    ├── NotReady                   503  a part that is needed is not there yet
+    ├── SettingsError                   the installation is configured wrongly
+    └── LogError                        the log is not what it must be
+        └── LogGap                      changes were dropped by the broker before they were read
+
+An error carries a machine-readable `code`, a sentence for people and `details` with the numbers. The HTTP layers map
+it to a status once, in one middleware; streams map `code` to the reason of a row in `catalog.rejects`.
+"""
+
+from typing import Any, ClassVar, Literal, get_args
+
+ImageReason = Literal[
+    "image_unreachable",
+    "image_refused",
+    "image_too_large",
+    "image_corrupt",
+    "image_unsupported",
+    "image_blank",
+]
+ChangeReason = Literal["bad_json", "bad_schema", "bad_id"]
+RejectReason = Literal[
+    "bad_json",
+    "bad_schema",
+    "bad_id",
+    "image_unreachable",
+    "image_refused",
+    "image_too_large",
+    "image_corrupt",
+    "image_unsupported",
+    "image_blank",
+    "vector_invalid",
+]
+REJECT_REASONS: tuple[str, ...] = get_args(RejectReason)
+
+
+class LookaliveError(Exception):
+    """The root: anything lookalive says no to."""
+
+    http_status: ClassVar[int] = 500
+
+    def __init__(self, message: str, *, code: str = "internal", **details: Any) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.details = details
+
+
+class InputError(LookaliveError):
+    """The caller sent something that cannot be understood; `details` says what was expected."""
+
+    http_status = 400
+
+    def __init__(self, message: str, *, code: str = "bad_request", **details: Any) -> None:
+        super().__init__(message, code=code, **details)
+
+
+class ChangeRejected(InputError):
+    """A catalogue change that cannot be taken; becomes a row in `catalog.rejects`."""
+
+    def __init__(self, message: str, *, code: ChangeReason, **details: Any) -> None:
+        super().__init__(message, code=code, **details)
+
+
+class ImageRejected(InputError):
+    """A picture that cannot be embedded; a 422 for a query, a row in `catalog.rejects` for a change."""
+
+    http_status = 422
+
+    def __init__(self, message: str, *, code: ImageReason, **details: Any) -> None:
+        super().__init__(message, code=code, **details)
+
+
+class TooLarge(InputError):
+    """More bytes than are taken."""
+
+    http_status = 413
+
+    def __init__(self, message: str, **details: Any) -> None:
+        super().__init__(message, code="too_large", **details)
+
+
+class UnknownItem(LookaliveError):
+    """The item cannot be found: never seen, deleted, or not searchable yet."""
+
+    http_status = 404
+
+    def __init__(self, item_id: str) -> None:
+        super().__init__(f"no item {item_id!r} can be found", code="unknown_item", item_id=item_id)
+
+
+class Conflict(LookaliveError):
+    """The request belongs to another version or another embedding space."""
+
+    http_status = 409
+
+    def __init__(self, message: str, *, code: str = "conflict", **details: Any) -> None:
+        super().__init__(message, code=code, **details)
+
+
+class Busy(LookaliveError):
+    """A bounded queue is full; trying again later helps."""
+
+    http_status = 429
+
+    def __init__(self, message: str, **details: Any) -> None:
+        super().__init__(message, code="busy", **details)
+
+
+class NotReady(LookaliveError):
+    """A part that is needed is not there yet; `details` says which."""
+
+    http_status = 503
+
+    def __init__(self, message: str, **details: Any) -> None:
+        super().__init__(message, code="not_ready", **details)
+
+
+class SettingsError(LookaliveError):
+    """The installation is configured wrongly; the process does not start."""
+
+    def __init__(self, message: str, **details: Any) -> None:
+        super().__init__(message, code="settings", **details)
+
+
+class LogError(LookaliveError):
+    """The log is not what it must be: missing, of another identity, or of another partition count."""
+
+    def __init__(self, message: str, *, code: str = "log", **details: Any) -> None:
+        super().__init__(message, code=code, **details)
+
+
+class LogGap(LogError):
+    """The broker dropped changes before they were read; going on would lose them without a word."""
+
+    def __init__(self, topic: str, partition: int, wanted: int, oldest: int) -> None:
+        super().__init__(
+            f"{topic}/{partition}: offsets {wanted} to {oldest - 1} were dropped by the broker before they were read",
+            code="log_gap",
+            topic=topic,
+            partition=partition,
+            wanted=wanted,
+            oldest=oldest,
+        )
+
+
+def error_body(error: LookaliveError) -> dict[str, Any]:
+    """The one shape of every HTTP error answer."""
+    return {"error": {"code": error.code, "message": error.message, "details": error.details}}

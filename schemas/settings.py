@@ -1,0 +1,203 @@
+"""Every setting, its default and its environment twin. Read once, in main, and passed down.
+
+A setting of section `kafka` named `partitions` is `LOOKALIVE_KAFKA__PARTITIONS`; `LOOKALIVE_DATA_DIR` has no section.
+An unknown `LOOKALIVE_` name is an error, so that a misspelt one is not silently ignored.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
+
+import msgspec
+from msgspec import Meta
+
+from schemas.cluster import Storage
+from schemas.errors import SettingsError
+
+PREFIX = "LOOKALIVE_"
+MIB = 1024 * 1024
+
+
+def _doc(text: str) -> Meta:
+    return Meta(description=text)
+
+
+class KafkaSettings(msgspec.Struct, frozen=True, kw_only=True):
+    bootstrap_servers: Annotated[str, _doc("host:port of a Kafka cluster; empty: the embedded broker")] = ""
+    partitions: Annotated[
+        int, _doc("partitions of every topic keyed by item, fixed at the first start"), Meta(ge=1)
+    ] = 12
+    embedded: Annotated[bool, _doc("the broker is the embedded one (set by `up` for its children)")] = False
+    replication: Annotated[int, _doc("replicas of each topic created on a real cluster"), Meta(ge=1)] = 1
+    session_timeout_ms: Annotated[int, _doc("how long a silent stream worker keeps its partitions"), Meta(ge=1000)] = (
+        6000
+    )
+    backlog_mib: Annotated[
+        float, _doc("unread MiB per partition above which our producers wait (embedded broker)"), Meta(gt=0)
+    ] = 2.0
+
+
+class ModelSettings(msgspec.Struct, frozen=True, kw_only=True):
+    name: Annotated[str, _doc("fake, histogram or timm:<name>")] = "histogram"
+    checkpoint: Annotated[str, _doc("a .safetensors file of weights for a timm model; empty: the hub's")] = ""
+    device: Annotated[str, _doc("auto, cpu or cuda")] = "auto"
+    batch_size: Annotated[int, _doc("pictures embedded at once at most"), Meta(ge=1, le=4096)] = 64
+    batch_wait_ms: Annotated[float, _doc("how long a batch waits for more pictures"), Meta(ge=0)] = 5.0
+    decode_threads: Annotated[int, _doc("threads that decode pictures; 0: one per core"), Meta(ge=0)] = 0
+    queue_size: Annotated[
+        int, _doc("pictures waiting to be embedded at most; more is 429 or back-pressure"), Meta(ge=1)
+    ] = 512
+
+
+class ImageSettings(msgspec.Struct, frozen=True, kw_only=True):
+    roots: Annotated[tuple[str, ...], _doc("folders that file: references may point into, comma-separated")] = ()
+    any_file: Annotated[bool, _doc("file: references may point anywhere (set by `up` on loopback)")] = False
+    store: Annotated[str, _doc("folder that keeps uploaded and data: pictures; empty: <data_dir>/images")] = ""
+    max_bytes: Annotated[int, _doc("bytes of an encoded picture at most"), Meta(ge=1)] = 32 * MIB
+    max_pixels: Annotated[int, _doc("width x height of a picture at most"), Meta(ge=1)] = 64_000_000
+    min_side: Annotated[int, _doc("pixels of a picture's shorter side at least"), Meta(ge=1)] = 8
+
+
+class IndexSettings(msgspec.Struct, frozen=True, kw_only=True):
+    shards: Annotated[int, _doc("shards of a new generation"), Meta(ge=1)] = 3
+    m: Annotated[int, _doc("links per vertex of the HNSW graph"), Meta(ge=4, le=128)] = 32
+    ef_construction: Annotated[int, _doc("candidates while inserting"), Meta(ge=8)] = 100
+    ef_search: Annotated[int, _doc("candidates while searching"), Meta(ge=8)] = 128
+    storage: Annotated[Storage, _doc("fp16, fp32 or sq8: how the graph keeps vectors")] = "fp16"
+    buffer_drain: Annotated[
+        int, _doc("vectors in the fresh buffer above which it drains into the graph"), Meta(ge=1)
+    ] = 2000
+    buffer_capacity: Annotated[
+        int, _doc("vectors in the fresh buffer at most; full means back-pressure"), Meta(ge=8)
+    ] = 5000
+    snapshot_every_s: Annotated[float, _doc("seconds between snapshots of a shard that changed"), Meta(gt=0)] = 60.0
+    snapshot_every_mib: Annotated[
+        float,
+        _doc("MiB of one partition's log after which a shard takes a snapshot (embedded broker)"),
+        Meta(gt=0),
+    ] = 0.75
+    snapshots_kept: Annotated[int, _doc("snapshots kept of each shard"), Meta(ge=1)] = 2
+
+
+class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
+    id: Annotated[str, _doc("the node's name in placements")] = "n1"
+    host: Annotated[str, _doc("address the node listens on")] = "127.0.0.1"
+    port: Annotated[int, _doc("port the node listens on; 0: any free one"), Meta(ge=0, le=65535)] = 0
+    count: Annotated[int, _doc("nodes that `up` starts"), Meta(ge=1)] = 1
+    search_threads: Annotated[int, _doc("searches at the same time; 0: one per core"), Meta(ge=0)] = 0
+    search_queue: Annotated[int, _doc("searches waiting at most; more is 429"), Meta(ge=1)] = 256
+
+
+class RouterSettings(msgspec.Struct, frozen=True, kw_only=True):
+    host: Annotated[str, _doc("address the router listens on")] = "127.0.0.1"
+    port: Annotated[int, _doc("port the router listens on; 0: any free one"), Meta(ge=0, le=65535)] = 8080
+    timeout_ms: Annotated[int, _doc("a query's deadline unless it brings its own"), Meta(ge=1)] = 1000
+    max_timeout_ms: Annotated[int, _doc("the longest deadline a query may bring"), Meta(ge=1)] = 30_000
+    max_queries: Annotated[int, _doc("queries at the same time at most; more is 429"), Meta(ge=1)] = 256
+
+
+class StreamSettings(msgspec.Struct, frozen=True, kw_only=True):
+    id: Annotated[str, _doc("the worker's name; its table lies under <data_dir>/stream/<id>")] = "1"
+    batch_size: Annotated[int, _doc("item states taken at once by the embed agent"), Meta(ge=1)] = 64
+    batch_wait_ms: Annotated[float, _doc("how long the embed agent waits for a batch to fill"), Meta(ge=0)] = 20.0
+    metrics_port: Annotated[
+        int, _doc("port of the worker's /metrics and /readyz; 0: any free one"), Meta(ge=0, le=65535)
+    ] = 0
+
+
+class LogSettings(msgspec.Struct, frozen=True, kw_only=True):
+    level: Annotated[str, _doc("debug, info, warning or error")] = "info"
+    json: Annotated[bool, _doc("log lines as JSON instead of text")] = False
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """The whole configuration of a process."""
+
+    data_dir: Annotated[str, _doc("folder for everything this machine keeps")] = ".lookalive"
+    kafka: KafkaSettings = KafkaSettings()
+    model: ModelSettings = ModelSettings()
+    images: ImageSettings = ImageSettings()
+    index: IndexSettings = IndexSettings()
+    node: NodeSettings = NodeSettings()
+    router: RouterSettings = RouterSettings()
+    stream: StreamSettings = StreamSettings()
+    log: LogSettings = LogSettings()
+
+    @property
+    def data_path(self) -> Path:
+        return Path(self.data_dir).absolute()
+
+    @property
+    def image_store_path(self) -> Path:
+        return Path(self.images.store).absolute() if self.images.store else self.data_path / "images"
+
+
+class SettingDoc(msgspec.Struct, frozen=True):
+    """One documented setting: its environment name, default and sentence."""
+
+    env: str
+    default: str
+    text: str
+
+
+def load_settings(environ: Mapping[str, str], overrides: Mapping[str, object] | None = None) -> Settings:
+    """Settings from the environment, then from flags (`{"router.port": 0}`); None leaves a setting alone.
+
+    Raises:
+        SettingsError: an unknown `LOOKALIVE_` name, or a value of the wrong kind.
+    """
+    known = {doc.env for doc in describe_settings()}
+    tree: dict[str, Any] = {}
+    for name, text in environ.items():
+        if not name.startswith(PREFIX):
+            continue
+        if name not in known:
+            raise SettingsError(f"unknown setting {name}; `lookalive settings` lists them", name=name)
+        _put(tree, name.removeprefix(PREFIX).lower().split("__"), text)
+    for path, value in (overrides or {}).items():
+        if value is not None:
+            _put(tree, path.split("."), value)
+    try:
+        return msgspec.convert(tree, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        raise SettingsError(f"a setting has the wrong kind of value: {error}") from error
+
+
+def environment_of(settings: Settings) -> dict[str, str]:
+    """The environment that makes a child process load these very settings."""
+    result: dict[str, str] = {}
+    for path, _, value in _leaves(Settings, settings):
+        text = ",".join(value) if isinstance(value, tuple) else str(value)
+        result[_env_name(path)] = text.lower() if isinstance(value, bool) else text
+    return result
+
+
+def describe_settings() -> list[SettingDoc]:
+    """Every setting in the order of the sections, for the documentation and `lookalive settings`."""
+    return [
+        SettingDoc(_env_name(path), ",".join(value) if isinstance(value, tuple) else str(value), text)
+        for path, text, value in _leaves(Settings, Settings())
+    ]
+
+
+def _env_name(path: list[str]) -> str:
+    return PREFIX + "__".join(path).upper()
+
+
+def _leaves(kind: type, value: object, path: tuple[str, ...] = ()) -> Iterator[tuple[list[str], str, Any]]:
+    for name, hint in get_type_hints(kind, include_extras=True).items():
+        inner, here = getattr(value, name), (*path, name)
+        if isinstance(inner, msgspec.Struct):
+            yield from _leaves(type(inner), inner, here)
+        elif get_origin(hint) is Annotated:
+            text = next(m.description for m in get_args(hint)[1:] if isinstance(m, Meta) and m.description)
+            yield list(here), text, inner
+
+
+def _put(tree: dict[str, Any], path: list[str], value: object) -> None:
+    *sections, name = path
+    for section in sections:
+        tree = tree.setdefault(section, {})
+    if (sections, name) == (["images"], "roots") and isinstance(value, str):
+        value = [part for part in value.split(",") if part]
+    tree[name] = value

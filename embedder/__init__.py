@@ -1,0 +1,1 @@
+"""Pixels to vectors: fetch, decode, check, preprocess, model, batching."""

@@ -10,6 +10,7 @@ from schemas.errors import ChangeRejected
 MAX_ITEM_ID_BYTES = 512
 MAX_IMAGES = 8
 MAX_ATTRIBUTES_BYTES = 64 * 1024
+MAX_ATTRIBUTES_DEPTH = 64
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 
 Op = Literal["upsert", "patch", "delete"]
@@ -137,6 +138,26 @@ def _check_attributes(attributes: Attributes) -> None:
             code="bad_schema",
             size_bytes=size_bytes,
         )
+    if _is_deeper(attributes, MAX_ATTRIBUTES_DEPTH):
+        raise ChangeRejected(
+            f"`attributes` must be nested at most {MAX_ATTRIBUTES_DEPTH} levels deep", code="bad_schema"
+        )
+
+
+def _is_deeper(value: Any, depth: int) -> bool:
+    """Whether lists and mappings are nested deeper than every decoder on the way can follow."""
+    level = [value]
+    for _ in range(depth):
+        inner: list[Any] = []
+        for held in level:
+            if isinstance(held, dict):
+                inner.extend(held.values())
+            elif isinstance(held, list):
+                inner.extend(held)
+        if not inner:
+            return False
+        level = inner
+    return any(isinstance(held, dict | list) for held in level)
 
 
 def _images(wire: _WireChange) -> tuple[str, ...] | None:

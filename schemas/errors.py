@@ -6,9 +6,12 @@
     │   ├── ImageRejected          422  a picture that cannot be embedded
     │   └── TooLarge               413  more bytes than are taken
     ├── UnknownItem                404  no such item can be found
+    ├── UnknownShard               404  this node does not hold the shard
     ├── Conflict                   409  a newer version, or another embedding space
     ├── Busy                       429  a bounded queue is full
     ├── NotReady                   503  a part that is needed is not there yet
+    ├── VectorInvalid                   the model made no usable vector of a picture
+    ├── ModelFailed                     the model itself failed on a batch
     ├── SettingsError                   the installation is configured wrongly
     └── LogError                        the log is not what it must be
         └── LogGap                      changes were dropped by the broker before they were read
@@ -98,6 +101,20 @@ class UnknownItem(LookaliveError):
         super().__init__(f"no item {item_id!r} can be found", code="unknown_item", item_id=item_id)
 
 
+class UnknownShard(LookaliveError):
+    """The node that was asked does not hold this shard of this generation."""
+
+    http_status = 404
+
+    def __init__(self, generation: str, shard: int) -> None:
+        super().__init__(
+            f"this node does not hold shard {shard} of generation {generation!r}",
+            code="unknown_shard",
+            generation=generation,
+            shard=shard,
+        )
+
+
 class Conflict(LookaliveError):
     """The request belongs to another version or another embedding space."""
 
@@ -121,8 +138,22 @@ class NotReady(LookaliveError):
 
     http_status = 503
 
+    def __init__(self, message: str, *, code: str = "not_ready", **details: Any) -> None:
+        super().__init__(message, code=code, **details)
+
+
+class VectorInvalid(LookaliveError):
+    """The model made a vector that is not finite or has no length; a row in `catalog.rejects` for a change."""
+
     def __init__(self, message: str, **details: Any) -> None:
-        super().__init__(message, code="not_ready", **details)
+        super().__init__(message, code="vector_invalid", **details)
+
+
+class ModelFailed(LookaliveError):
+    """The model raised on a whole batch; the pictures may be fine, so trying again may help."""
+
+    def __init__(self, message: str, **details: Any) -> None:
+        super().__init__(message, code="model_failed", **details)
 
 
 class SettingsError(LookaliveError):

@@ -117,7 +117,9 @@ def _parse_list(name: str, value: object, budget: list[int], depth: int) -> tupl
     return tuple(_parse(one, budget, depth + 1) for one in value)
 
 
-def _condition(attribute: str, raw: object) -> Condition:
+def _condition(attribute: str, raw: object, depth: int = 0) -> Condition:
+    if depth > MAX_DEPTH:
+        raise _bad(f"{attribute}: `not` nests at most {MAX_DEPTH} deep")
     if not isinstance(raw, dict):
         return Condition(attribute, any_of=frozenset([typed(_scalar(attribute, raw))]))
     if not raw:
@@ -134,7 +136,7 @@ def _condition(attribute: str, raw: object) -> Condition:
             )
             any_of = found if any_of is None else any_of & found
         elif name == "not":
-            none.append(_condition(attribute, operand))
+            none.append(_condition(attribute, operand, depth + 1))
         else:
             raise _bad(
                 f"{attribute}: unknown operator {name!r}; there are eq, in, not, lt, lte, gt, gte",

@@ -46,12 +46,12 @@ class SearchBody(SearchOptions, frozen=True, kw_only=True, forbid_unknown_fields
     generation: str | None = None
 
 
-class Hit(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One found item; `attributes` is its JSON, untouched, or None where none were asked for."""
+class Hit(msgspec.Struct, frozen=True):
+    """One found item; `attributes` is its JSON, untouched, and left out where none were asked for."""
 
     item_id: str
     score: float
-    attributes: msgspec.Raw | None = None
+    attributes: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
 class ShardCounts(msgspec.Struct, frozen=True):

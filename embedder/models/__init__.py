@@ -1,0 +1,1 @@
+"""The models: from prepared pictures to unit vectors."""

@@ -37,13 +37,22 @@ def publish(kafka: KafkaSettings, *records: ClusterRecord) -> None:
 
 
 def read_cluster(kafka: KafkaSettings) -> ClusterView:
-    """The view of everything written up to now."""
+    """The view of everything written up to now.
+
+    Raises:
+        NotReady: the broker does not answer.
+        LogError: the topic holds something else than records.
+    """
+    return _read_to_end(kafka)[0]
+
+
+def _read_to_end(kafka: KafkaSettings) -> tuple[ClusterView, int]:
+    """The view, and the offset after the last record it holds."""
     view = ClusterView()
     consumer = make_reader(kafka, **{"auto.offset.reset": "earliest"})
     try:
-        _assign(consumer)
-        oldest, end = end_offsets(consumer, CLUSTER, [0])[0]
-        position = oldest
+        position, end = end_offsets(consumer, CLUSTER, [0])[0]
+        _assign(consumer, position)
         while position < end:
             message = consumer.poll(ANSWER_TIMEOUT_S)
             if message is None:
@@ -52,7 +61,7 @@ def read_cluster(kafka: KafkaSettings) -> ClusterView:
             position = (message.offset() or 0) + 1
     finally:
         consumer.close()
-    return view
+    return view, position
 
 
 class ClusterFollower:
@@ -62,12 +71,13 @@ class ClusterFollower:
         self.view = ClusterView()
         self._kafka = kafka
         self._on_change = on_change
+        self._position = 0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="cluster-follower", daemon=True)
 
     def start(self) -> None:
         """Read what is there, then follow in the background."""
-        self.view = read_cluster(self._kafka)
+        self.view, self._position = _read_to_end(self._kafka)
         self._thread.start()
 
     def stop(self) -> None:
@@ -79,7 +89,7 @@ class ClusterFollower:
     def _follow(self) -> None:
         consumer = make_reader(self._kafka, **{"auto.offset.reset": "earliest"})
         try:
-            _assign(consumer)
+            _assign(consumer, self._position)
             while not self._stop.is_set():
                 message = consumer.poll(0.2)
                 if message is None:
@@ -94,8 +104,8 @@ class ClusterFollower:
             consumer.close()
 
 
-def _assign(consumer: Consumer) -> None:
-    consumer.assign([TopicPartition(CLUSTER, 0, 0)])
+def _assign(consumer: Consumer, position: int) -> None:
+    consumer.assign([TopicPartition(CLUSTER, 0, position)])
 
 
 def _take(view: ClusterView, message: Message) -> None:

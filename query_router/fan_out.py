@@ -1,0 +1,105 @@
+"""Fan-out: every shard of a generation asked at once, within a deadline."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Literal, NamedTuple, TypeVar
+
+import msgspec
+import structlog
+
+from query_router.metrics import RouterMetrics
+from query_router.node_client import NodeClient
+from query_router.placement_view import Pin, PlacementView
+from schemas.errors import NotReady
+from schemas.queries import ShardCounts, ShardHits, ShardSearch, StoredItem
+
+MAX_TRIES = 2
+
+Outcome = Literal["ok", "failed", "timed_out"]
+Answer = TypeVar("Answer")
+log = structlog.get_logger()
+
+
+class ShardAnswer(NamedTuple):
+    """What became of one shard; it is ok when it answered for every vector, one `ShardHits` for each."""
+
+    shard: int
+    outcome: Outcome
+    hits: tuple[ShardHits, ...] = ()
+
+
+class FanOut:
+    """Asks one serving replica of each shard, and another one once when the first fails before the deadline."""
+
+    def __init__(self, placement: PlacementView, nodes: NodeClient, metrics: RouterMetrics) -> None:
+        self._placement = placement
+        self._nodes = nodes
+        self._metrics = metrics
+
+    async def search(self, pin: Pin, searches: list[ShardSearch], until_s: float) -> list[ShardAnswer]:
+        """Every shard's answer to every search, by shard; returns by `until_s` (the loop's clock), whoever is late."""
+        bodies = [msgspec.msgpack.encode(one) for one in searches]
+        shards = range(pin.generation.shards)
+        answers = await asyncio.gather(*(self._search_shard(pin, shard, bodies, until_s) for shard in shards))
+        for answer in answers:
+            self._metrics.shards.labels(answer.outcome).inc()
+        return answers
+
+    async def item(self, pin: Pin, item_id: str, until_s: float) -> StoredItem:
+        """The item as its owner shard has it.
+
+        Raises:
+            UnknownItem: the shard does not have it.
+            NotReady: no replica of the shard could be asked in time.
+        """
+        shard, name = pin.owner(item_id), pin.generation.name
+
+        async def ask(node_url: str) -> StoredItem:
+            return await self._nodes.item(node_url, name, shard, item_id)
+
+        try:
+            async with asyncio.timeout_at(until_s):
+                return await self._ask_replicas(pin, shard, ask)
+        except TimeoutError as error:
+            raise NotReady(f"shard {shard} did not answer in time", shard=shard) from error
+
+    async def _search_shard(self, pin: Pin, shard: int, bodies: list[bytes], until_s: float) -> ShardAnswer:
+        name = pin.generation.name
+
+        async def ask(node_url: str) -> tuple[ShardHits, ...]:
+            asked = [self._nodes.search(node_url, name, shard, body) for body in bodies]
+            return tuple(await _all_or_first_error(asked))
+
+        try:
+            async with asyncio.timeout_at(until_s):
+                return ShardAnswer(shard, "ok", await self._ask_replicas(pin, shard, ask))
+        except TimeoutError:
+            return ShardAnswer(shard, "timed_out")
+        except NotReady:
+            return ShardAnswer(shard, "failed")
+
+    async def _ask_replicas(self, pin: Pin, shard: int, ask: Callable[[str], Awaitable[Answer]]) -> Answer:
+        failure = NotReady(f"no node serves shard {shard} of {pin.generation.name}", shard=shard)
+        for replica in self._placement.replicas(pin.generation.name, shard)[:MAX_TRIES]:
+            try:
+                return await ask(replica.url)
+            except NotReady as error:
+                log.debug("replica_failed", node=replica.node, shard=shard, error=error.message)
+                failure = error
+        raise failure
+
+
+def counts_of(answers: list[ShardAnswer]) -> ShardCounts:
+    """How many shards there are, and what became of them."""
+    outcomes = [answer.outcome for answer in answers]
+    return ShardCounts(len(outcomes), outcomes.count("ok"), outcomes.count("failed"), outcomes.count("timed_out"))
+
+
+async def _all_or_first_error(asked: Sequence[Awaitable[ShardHits]]) -> list[ShardHits]:
+    """All answers; when one fails, the others are not left behind."""
+    tasks = [asyncio.ensure_future(one) for one in asked]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()

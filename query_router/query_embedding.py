@@ -1,0 +1,88 @@
+"""Queries' pictures to vectors: the same worker and model as the catalogue's, checked against the generation."""
+
+import asyncio
+
+import numpy as np
+import numpy.typing as npt
+from prometheus_client import CollectorRegistry
+
+from embedder.batcher import Embedded, EmbeddingWorker
+from embedder.fetch import query_fetcher
+from embedder.metrics import EmbedderMetrics
+from embedder.models.registry import load_encoder
+from query_router.background import in_daemon_thread
+from schemas.cluster import Generation
+from schemas.errors import ImageRejected, ModelFailed, NotReady, VectorInvalid
+from schemas.queries import Crop
+from schemas.settings import ImageSettings, ModelSettings
+
+NO_EMBEDDER = "no_embedder"
+STOP_S = 1.0
+
+
+class QueryEmbedder:
+    """The router's own embedding worker; until `start` returns it says no.
+
+    Whatever keeps a picture from being embedded, save the picture itself and a full queue, is a NotReady of the code
+    `no_embedder`.
+    """
+
+    def __init__(self, model: ModelSettings, images: ImageSettings, registry: CollectorRegistry) -> None:
+        self._model = model
+        self._images = images
+        self._metrics = EmbedderMetrics(registry)
+        self._worker: EmbeddingWorker | None = None
+
+    async def start(self) -> None:
+        """Load the model, aside from the event loop, and begin to embed.
+
+        Raises:
+            SettingsError: there is no such model, or its weights cannot be had.
+        """
+        encoder = await in_daemon_thread(lambda: load_encoder(self._model), "load-encoder")
+        worker = EmbeddingWorker(encoder, query_fetcher(self._images), self._images, self._model, self._metrics)
+        await worker.start()
+        self._worker = worker
+
+    async def stop(self) -> None:
+        """Let the pictures inside finish for a moment, then end."""
+        if self._worker is not None:
+            await self._worker.stop(timeout_s=STOP_S)
+
+    def problems(self, generation: Generation | None = None) -> list[str]:
+        """Why pictures cannot be embedded (for this generation), as sentences; empty when they can."""
+        if self._worker is None:
+            return [f"the model {self._model.name!r} is not loaded yet"]
+        if not self._worker.healthy:
+            return [f"the model {self._model.name!r} has failed"]
+        encoder = self._worker.encoder
+        if generation is None or encoder.fingerprint == generation.fingerprint:
+            return []
+        return [
+            f"the router's model {encoder.name!r} ({encoder.fingerprint}) is not that of generation "
+            f"{generation.name!r}, {generation.model!r} ({generation.fingerprint})"
+        ]
+
+    async def embed(
+        self, data: bytes, crop: Crop | None, generation: Generation, until_s: float
+    ) -> npt.NDArray[np.float32]:
+        """The unit vector (dimension,) of an encoded picture, by `until_s` of the event loop's clock.
+
+        Raises:
+            ImageRejected: it cannot be embedded.
+            Busy: too many wait already.
+            NotReady: `no_embedder`.
+        """
+        problems = self.problems(generation)
+        if problems or self._worker is None:
+            raise NotReady("; ".join(problems), code=NO_EMBEDDER)
+        try:
+            async with asyncio.timeout_at(until_s):
+                embedded: Embedded = await self._worker.embed(data, crop, wait=False)
+        except TimeoutError as error:
+            raise NotReady("the picture was not embedded in time", code=NO_EMBEDDER) from error
+        except VectorInvalid as error:
+            raise ImageRejected("the picture shows nothing to be found by", code="image_blank") from error
+        except (NotReady, ModelFailed) as error:
+            raise NotReady(f"the picture could not be embedded: {error.message}", code=NO_EMBEDDER) from error
+        return embedded.vector

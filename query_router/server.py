@@ -1,0 +1,70 @@
+"""The router's HTTP application: its parts put together, and the addresses it may listen on."""
+
+import ipaddress
+from collections.abc import AsyncIterator, Callable
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from query_router import routes
+from query_router.admission import Admission
+from query_router.error_middleware import answer_errors
+from query_router.fan_out import FanOut
+from query_router.metrics import RouterMetrics
+from query_router.node_client import NodeClient
+from query_router.placement_view import PlacementView
+from query_router.query_embedding import QueryEmbedder
+from query_router.readiness import Readiness
+from query_router.search import SearchService
+from schemas.cluster import ClusterView
+from schemas.errors import SettingsError
+from schemas.settings import Settings
+
+
+def build_app(
+    settings: Settings, cluster_view: Callable[[], ClusterView], embedder: QueryEmbedder, metrics: RouterMetrics
+) -> web.Application:
+    """The application. `cluster_view` returns the newest view; the embedder is started and stopped by the caller."""
+    app = web.Application(middlewares=[count_requests, answer_errors])
+    placement = PlacementView(cluster_view)
+
+    async def connect_nodes(app: web.Application) -> AsyncIterator[None]:
+        nodes = NodeClient()
+        fan_out = FanOut(placement, nodes, metrics)
+        app[routes.SERVICE] = SearchService(settings.router, placement, fan_out, embedder, metrics)
+        yield
+        await nodes.close()
+
+    app[routes.METRICS] = metrics
+    app[routes.IMAGES] = settings.images
+    app[routes.ADMISSION] = Admission(settings.router.max_queries, metrics.in_flight)
+    app[routes.READINESS] = Readiness(placement, embedder)
+    app.cleanup_ctx.append(connect_nodes)
+    routes.add_routes(app)
+    return app
+
+
+@web.middleware
+async def count_requests(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Counts every answer by route and status; outermost, so that errors are counted as what they became."""
+    answer = await handler(request)
+    request.app[routes.METRICS].requests.labels(routes.route_label(request), str(answer.status)).inc()
+    return answer
+
+
+def check_loopback(host: str) -> None:
+    """Pass an address that only this machine can reach.
+
+    Raises:
+        SettingsError: any other.
+    """
+    try:
+        local = host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        local = False
+    if not local:
+        raise SettingsError(
+            f"the router has no API keys yet, so it listens on a loopback address only, not on {host!r}; "
+            "set LOOKALIVE_ROUTER__HOST=127.0.0.1 and put a proxy that checks who asks in front of it",
+            name="LOOKALIVE_ROUTER__HOST",
+        )

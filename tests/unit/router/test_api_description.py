@@ -1,0 +1,63 @@
+"""The API's description covers every route, and everything in it that is named is there."""
+
+import json
+import re
+
+import pytest
+from aiohttp import web
+
+from query_router.metrics import RouterMetrics
+from query_router.pages import docs_page, home_page
+from query_router.query_embedding import QueryEmbedder
+from query_router.routes import api_description
+from query_router.server import build_app, check_loopback
+from schemas.cluster import ClusterView
+from schemas.errors import SettingsError
+from schemas.settings import Settings
+
+
+def app() -> web.Application:
+    settings, metrics = Settings(), RouterMetrics()
+    embedder = QueryEmbedder(settings.model, settings.images, metrics.registry)
+    return build_app(settings, ClusterView, embedder, metrics)
+
+
+def test_every_route_is_described_and_nothing_else() -> None:
+    described = {(method.upper(), path) for path, methods in api_description()["paths"].items() for method in methods}
+    served = {
+        (route.method, route.resource.canonical)
+        for route in app().router.routes()
+        if route.resource is not None and route.method != "HEAD"
+    }
+    assert described == served
+
+
+def test_every_named_type_is_there() -> None:
+    description = api_description()
+    named = set(re.findall(r"#/components/schemas/(\w+)", json.dumps(description)))
+    assert named <= set(description["components"]["schemas"])
+    assert {"SearchBody", "SearchAnswer", "ItemAnswer", "ErrorAnswer"} <= named
+
+
+def test_every_parameter_in_a_path_is_declared() -> None:
+    for path, methods in api_description()["paths"].items():
+        for operation in methods.values():
+            declared = {p["name"] for p in operation.get("parameters", []) if p["in"] == "path"}
+            assert declared == set(re.findall(r"\{(\w+)\}", path))
+
+
+def test_pages_need_nothing_from_outside() -> None:
+    for html in (docs_page(api_description()), home_page()):
+        assert not re.search(r"""(src|href)=["']?(https?:)?//""", html)
+    assert all(path in docs_page(api_description()) for path in ("/v1/search", "/v1/items/{item_id}/similar"))
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.1", "::1", "localhost"])
+def test_loopback_is_listened_on(host: str) -> None:
+    check_loopback(host)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.7", "example.org", "", "localhost.example.org"])
+def test_anything_else_is_not(host: str) -> None:
+    with pytest.raises(SettingsError, match="loopback"):
+        check_loopback(host)

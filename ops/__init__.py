@@ -1,0 +1,1 @@
+"""The `lookalive` command: run, load, watch and move a lookalive installation."""

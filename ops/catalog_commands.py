@@ -1,0 +1,181 @@
+"""`lookalive catalog`: put change events into Kafka, from a source or one by one, and read what was refused."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ops.catalog_writer import CatalogWriter
+from ops.console import out, print_json, print_table, progress_bar, spoken_errors
+from ops.endpoints import kafka_of
+from schemas.changes import CatalogChange, check_item_id, decode_change, encode_change
+from schemas.errors import InputError, NotReady
+from schemas.settings import Settings
+
+catalog = typer.Typer(no_args_is_help=True, help="Send catalogue changes and read what was refused.")
+
+WAIT_S = 600.0
+JsonFlag = Annotated[bool, typer.Option("--json", help="print JSON for scripts")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="show what would be sent, send nothing")]
+Wait = Annotated[bool, typer.Option("--wait", help="return when everything sent has been applied by the shards")]
+Version = Annotated[int | None, typer.Option(help="the change's version; without it, the newest change wins")]
+Attr = Annotated[list[str] | None, typer.Option("--attr", help="name=value; JSON values keep their type")]
+
+
+def _settings() -> Settings:
+    from ops.cli import read_settings
+
+    return read_settings()
+
+
+@catalog.command()
+def load(
+    path: Annotated[Path, typer.Argument(help="a folder of images, or a .csv, .jsonl or .parquet file")],
+    limit: Annotated[int | None, typer.Option(min=1, help="stop after that many rows")] = None,
+    rate: Annotated[float | None, typer.Option(min=0.01, help="changes per second at most")] = None,
+    as_json: JsonFlag = False,
+    dry_run: DryRun = False,
+    wait: Wait = False,
+) -> None:
+    """Send one upsert per row or picture of PATH."""
+    settings = _settings()
+    from ops.catalog_load import load_source
+
+    with spoken_errors(as_json), progress_bar() as progress:
+        summary = load_source(
+            settings, path, progress, limit=limit, rate_per_s=rate, dry_run=dry_run, wait_s=WAIT_S * wait
+        )
+    if as_json:
+        print_json(summary)
+    else:
+        out.print(summary.sentence(), highlight=False)
+    if summary.bad_rows or (wait and not dry_run and not summary.settled):
+        raise typer.Exit(1)
+
+
+@catalog.command()
+def put(
+    item_id: str,
+    image: Annotated[str, typer.Argument(help="a picture's path, or a file:, http(s): or data: URL")],
+    attr: Attr = None,
+    version: Version = None,
+    as_json: JsonFlag = False,
+    dry_run: DryRun = False,
+    wait: Wait = False,
+) -> None:
+    """Add an item or replace it, picture and attributes."""
+    with spoken_errors(as_json):
+        attributes = parse_attributes(attr) if attr else None
+        change = CatalogChange(
+            op="upsert",
+            item_id=check_item_id(item_id),
+            images=(image_reference(image),),
+            attributes=attributes,
+            version=version,
+        )
+    _send(change, as_json, dry_run, wait)
+
+
+@catalog.command()
+def patch(
+    item_id: str,
+    attr: Attr = None,
+    version: Version = None,
+    as_json: JsonFlag = False,
+    dry_run: DryRun = False,
+    wait: Wait = False,
+) -> None:
+    """Change some attributes of an item; its picture is left alone."""
+    with spoken_errors(as_json):
+        if not attr:
+            raise InputError("say what to change: --attr name=value")
+        change = CatalogChange(
+            op="patch", item_id=check_item_id(item_id), attributes=parse_attributes(attr), version=version
+        )
+    _send(change, as_json, dry_run, wait)
+
+
+@catalog.command()
+def delete(
+    item_id: str, version: Version = None, as_json: JsonFlag = False, dry_run: DryRun = False, wait: Wait = False
+) -> None:
+    """Take an item out."""
+    with spoken_errors(as_json):
+        change = CatalogChange(op="delete", item_id=check_item_id(item_id), version=version)
+    _send(change, as_json, dry_run, wait)
+
+
+@catalog.command()
+def rejects(
+    limit: Annotated[int, typer.Option(min=1, help="the newest that many")] = 50,
+    reason: Annotated[str | None, typer.Option(help="only this reason code")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Show what was refused, and why."""
+    settings = _settings()
+    from ops.reject_log import read_rejects
+
+    with spoken_errors(as_json):
+        rows = read_rejects(kafka_of(settings), limit, reason)
+    if as_json:
+        print_json(rows)
+    else:
+        origins = [f"{r.origin.topic}/{r.origin.partition}@{r.origin.offset}" for r in rows]
+        table = [(r.item_id, r.reason, r.message, o) for r, o in zip(rows, origins, strict=True)]
+        print_table(["item", "reason", "message", "origin"], table, f"{len(rows)} newest rejects")
+
+
+def parse_attributes(pairs: list[str]) -> dict[str, Any]:
+    """`name=value` pairs; a value that is JSON keeps its type, anything else is a string.
+
+    Raises:
+        InputError: a pair without an equals sign or a name.
+    """
+    attributes: dict[str, Any] = {}
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        if not equals or not name:
+            raise InputError(f"--attr takes name=value, not {pair!r}")
+        try:
+            attributes[name] = json.loads(text)
+        except json.JSONDecodeError:
+            attributes[name] = text
+    return attributes
+
+
+def image_reference(image: str) -> str:
+    """A URL as it is; a path as the file: URL of an existing file.
+
+    Raises:
+        InputError: there is no such file.
+    """
+    scheme, colon, _ = image.partition(":")
+    if colon and scheme.lower() in ("file", "http", "https", "s3", "gs", "data"):
+        return image
+    path = Path(image).absolute()
+    if not path.is_file():
+        raise InputError(f"there is no file {path}")
+    return path.as_uri()
+
+
+def _send(change: CatalogChange, as_json: bool, dry_run: bool, wait: bool) -> None:
+    settings = _settings()
+    with spoken_errors(as_json):
+        decode_change(encode_change(change), change.item_id.encode())
+        if not dry_run:
+            writer = CatalogWriter(kafka_of(settings))
+            writer.write(change)
+            writer.close()
+        if wait and not dry_run:
+            from ops.settling import wait_settled
+
+            if not wait_settled(kafka_of(settings), WAIT_S):
+                raise NotReady(f"sent, but not applied after {WAIT_S:.0f} s")
+    sent = {"op": change.op, "item_id": change.item_id, "sent": not dry_run}
+    if as_json:
+        print_json(sent)
+    else:
+        out.print(
+            f"{'would send' if dry_run else 'sent'} {change.op} of {change.item_id}", highlight=False, markup=False
+        )

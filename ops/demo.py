@@ -1,0 +1,193 @@
+"""`lookalive demo`: the whole system with a catalogue streaming in, searched and changed while you look."""
+
+import threading
+import time
+from pathlib import Path
+from urllib.error import HTTPError, URLError
+from urllib.parse import quote
+from urllib.request import urlopen
+
+import msgspec
+
+from ops.catalog_sources import BadRow, open_source
+from ops.catalog_writer import CatalogWriter, now_us
+from ops.console import print_table, progress_bar, speak_error
+from ops.endpoints import Endpoints, kafka_of
+from ops.freshness import item_delay_ms, sampled_delays
+from ops.running import say, say_where, stopped_by_signals, wait_ready
+from ops.sample_catalog import draw_catalog, live_changes
+from ops.search_commands import hit_rows, search_router
+from ops.settling import wait_settled
+from ops.supervisor import RoleFailed, Supervisor
+from schemas.changes import CatalogChange
+from schemas.errors import LookaliveError, NotReady
+from schemas.settings import Settings
+
+SETTLE_S = 300.0
+SHOWN_S = 20.0
+CHANGE_EVERY_S = 2.0
+CHANGES_ONCE = 5
+SEARCHES = 3
+POLL_S = 0.02
+
+
+def run_demo(settings: Settings, images: Path | None, count: int, seed: int, once: bool) -> int:
+    """Start everything, run the show beside it, and watch over both; the exit status."""
+    with stopped_by_signals() as stop:
+        supervisor = Supervisor(settings, say)
+        try:
+            endpoints = supervisor.start()
+            say_where(endpoints)
+            if not wait_ready(supervisor, endpoints.router, stop):
+                return 0
+            show = Show(supervisor.settings, endpoints, stop, images, count, seed, once)
+            show.start()
+            while show.is_alive() and not stop.wait(0.2):
+                supervisor.watch_once()
+            return 1 if show.failed else 0
+        except RoleFailed as failure:
+            speak_error(failure)
+            return 1
+        finally:
+            stop.set()
+            say("stopping")
+            supervisor.stop()
+
+
+class Show(threading.Thread):
+    """What a visitor sees: the catalogue streaming in, a few searches, then a catalogue that keeps changing."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        endpoints: Endpoints,
+        stop: threading.Event,
+        images: Path | None,
+        count: int,
+        seed: int,
+        once: bool,
+    ) -> None:
+        super().__init__(name="show", daemon=True)
+        self.failed = False
+        self._settings, self._router, self._stop = settings, endpoints.router, stop
+        self._images, self._count, self._seed, self._once = images, count, seed, once
+        self._folder = settings.data_path / "demo"
+        self._pictures: dict[str, Path] = {}
+
+    def run(self) -> None:
+        """The whole show; a failure ends the demo with its sentence."""
+        try:
+            self._writer = CatalogWriter(kafka_of(self._settings))
+            sent = self._stream_in(self._own() if self._images is not None else self._drawn())
+            self._search([item_id for item_id in sent if item_id in self._pictures])
+            self._say_how()
+            if self._images is None:
+                self._keep_changing()
+            elif not self._once:
+                self._stop.wait()
+            self._writer.close()
+        except LookaliveError as error:
+            self.failed = True
+            speak_error(error)
+
+    def _drawn(self) -> list[CatalogChange]:
+        with progress_bar() as bar:
+            task = bar.add_task("drawing a sample catalogue", total=self._count, note="")
+            self._items = draw_catalog(self._folder, self._count, self._seed, lambda: bar.advance(task))
+        self._pictures = {item.item_id: item.path for item in self._items}
+        return [item.change() for item in self._items]
+
+    def _own(self) -> list[CatalogChange]:
+        assert self._images is not None
+        changes = [row for row in open_source(self._images) if not isinstance(row, BadRow)]
+        if not changes:
+            raise NotReady(f"there is no picture in {self._images}")
+        return changes
+
+    def _stream_in(self, changes: list[CatalogChange]) -> list[str]:
+        started = time.monotonic()
+        with progress_bar() as bar:
+            task = bar.add_task("streaming it in", total=len(changes), note="")
+            for change in changes:
+                self._writer.write(change)
+            self._writer.flush()
+            done = wait_settled(
+                kafka_of(self._settings),
+                SETTLE_S,
+                lambda left: bar.update(task, completed=max(len(changes) - left["merge"] - left["embed"], 0)),
+            )
+        seconds = time.monotonic() - started
+        if not done:
+            raise NotReady(f"the catalogue was not searchable after {SETTLE_S:.0f} s")
+        item_ids = [change.item_id for change in changes]
+        delays = sampled_delays(self._router, item_ids[:1000])
+        say(f"{len(changes)} items searchable after {seconds:.1f} s; {delays.sentence()}")
+        return item_ids
+
+    def _search(self, item_ids: list[str]) -> None:
+        for item_id in item_ids[:: max(len(item_ids) // SEARCHES, 1)][:SEARCHES]:
+            answer = search_router(self._router, self._pictures[item_id], None, {"k": 5})
+            rows = [(*row, _ms(item_delay_ms(self._router, row[1]))) for row in hit_rows(answer)]
+            title = f"which items look like {self._pictures[item_id].name}? ({answer.took_ms:.1f} ms)"
+            print_table(["", "item", "score", "attributes", "event to searchable"], rows, title)
+
+    def _say_how(self) -> None:
+        data_dir = self._settings.data_path
+        here = "" if data_dir == Path(".lookalive").absolute() else f"LOOKALIVE_DATA_DIR={data_dir} "
+        picture = next(iter(self._pictures.values()), Path("PICTURE.jpg"))
+        say("")
+        say("search it yourself, from another terminal:")
+        say(f"  {here}.venv/bin/lookalive search {picture}")
+        say(f'  {here}.venv/bin/lookalive search {picture} --filter \'{{"in_stock": true, "price": {{"lt": 50}}}}\'')
+        say(f"  curl -F image=@{picture} {self._router}/v1/search")
+        say(f"  {here}.venv/bin/lookalive catalog put my-item YOUR_PICTURE.jpg --attr price=9.90 --wait")
+        say(f"or in a browser: {self._router}/   (Ctrl-C ends the demo)")
+        say("")
+
+    def _keep_changing(self) -> None:
+        say("the catalogue keeps changing:")
+        for number, event in enumerate(live_changes(self._items, self._folder, self._seed)):
+            if self._stop.wait(CHANGE_EVERY_S) or (self._once and number >= CHANGES_ONCE):
+                return
+            change = msgspec.structs.replace(event.change, time_us=now_us())
+            self._writer.write(change)
+            self._writer.flush()
+            delay_ms = self._delay_of(change)
+            shown = (
+                "not seen yet"
+                if delay_ms is None
+                else f"{'gone' if change.op == 'delete' else 'searchable'} after {delay_ms:.0f} ms"
+            )
+            say(f"  {event.sentence}: {shown}")
+
+    def _delay_of(self, change: CatalogChange) -> float | None:
+        """Milliseconds until the change shows at the front door; None when it did not in time."""
+        assert change.time_us is not None
+        deadline = time.monotonic() + SHOWN_S
+        url = f"{self._router}/v1/items/{quote(change.item_id, safe='')}"
+        while time.monotonic() < deadline and not self._stop.is_set():
+            event_us = _event_us(url)
+            seen = event_us is None if change.op == "delete" else event_us is not None and event_us >= change.time_us
+            if seen:
+                return (now_us() - change.time_us) / 1000
+            time.sleep(POLL_S)
+        return None
+
+
+def _event_us(url: str) -> int | None:
+    """The time of an item's newest event; None while it cannot be found."""
+    from schemas.changes import parse_time_us
+
+    try:
+        with urlopen(url, timeout=5) as answer:
+            return parse_time_us(msgspec.json.decode(answer.read())["event_time"])
+    except HTTPError as error:
+        if error.code == 404:
+            return None
+        raise NotReady(f"{url} answered {error.code}") from error
+    except URLError as error:
+        raise NotReady(f"{url}: {error.reason}") from error
+
+
+def _ms(value: float | None) -> str:
+    return "" if value is None else f"{value:.0f} ms"

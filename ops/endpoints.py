@@ -1,0 +1,77 @@
+"""`endpoints.json`: where the system that `up` runs on this machine can be reached."""
+
+import os
+from pathlib import Path
+
+import msgspec
+
+from schemas.errors import NotReady
+from schemas.settings import KafkaSettings, Settings
+
+
+class Endpoints(msgspec.Struct, frozen=True, kw_only=True):
+    """Addresses and process ids, by role; `embedded` and `partitions` let commands configure their Kafka clients."""
+
+    kafka: str
+    router: str
+    nodes: dict[str, str]
+    pids: dict[str, int]
+    embedded: bool = False
+    partitions: int = 12
+
+
+def endpoints_path(data_path: Path) -> Path:
+    """Where `up` writes its endpoints."""
+    return data_path / "endpoints.json"
+
+
+def write_endpoints(data_path: Path, endpoints: Endpoints) -> None:
+    """Replace the file in one step, so that a reader sees the old or the new one."""
+    path = endpoints_path(data_path)
+    aside = path.with_suffix(".tmp")
+    aside.write_bytes(msgspec.json.format(msgspec.json.encode(endpoints), indent=2) + b"\n")
+    aside.replace(path)
+
+
+def read_endpoints(data_path: Path) -> Endpoints | None:
+    """The endpoints of the system that runs with this data folder; None when none does."""
+    try:
+        endpoints = msgspec.json.decode(endpoints_path(data_path).read_bytes(), type=Endpoints)
+    except (FileNotFoundError, msgspec.DecodeError):
+        return None
+    return endpoints if any(_alive(pid) for pid in endpoints.pids.values()) else None
+
+
+def kafka_of(settings: Settings) -> KafkaSettings:
+    """The Kafka that a command talks to: the one set, else that of the running system.
+
+    Raises:
+        NotReady: neither is there.
+    """
+    if settings.kafka.bootstrap_servers:
+        return settings.kafka
+    running = read_endpoints(settings.data_path)
+    if running is None:
+        raise NotReady(
+            f"nothing runs with the data folder {settings.data_path}: start `lookalive up` or `lookalive demo` first, "
+            "or set LOOKALIVE_KAFKA__BOOTSTRAP_SERVERS"
+        )
+    return msgspec.structs.replace(
+        settings.kafka, bootstrap_servers=running.kafka, embedded=running.embedded, partitions=running.partitions
+    )
+
+
+def router_of(settings: Settings) -> str:
+    """The router's address: that of the running system, else the one configured."""
+    running = read_endpoints(settings.data_path)
+    if running is not None:
+        return running.router
+    return f"http://{settings.router.host}:{settings.router.port}"
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True

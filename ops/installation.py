@@ -1,0 +1,122 @@
+"""Bringing a Kafka cluster to the state in which roles can start: topics, installation, generation, placement."""
+
+import json
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import Mapping
+
+import msgspec
+import structlog
+
+from schemas.cluster import ClusterView, Generation, Installation, Placement
+from schemas.cluster_log import publish, read_cluster
+from schemas.errors import LogError, SettingsError
+from schemas.kafka_clients import ensure_topics
+from schemas.settings import Settings, environment_of
+from schemas.topics import base_topics, generation_topic
+
+log = structlog.get_logger()
+
+FIRST_GENERATION = "g1"
+DESCRIBE_TIMEOUT_S = 300
+
+
+class EncoderDescription(msgspec.Struct, frozen=True):
+    """What names an embedding space."""
+
+    name: str
+    fingerprint: str
+    dimension: int
+
+
+def describe_encoder(settings: Settings) -> EncoderDescription:
+    """Load the configured encoder in a process of its own (it may be large) and say what it is.
+
+    Raises:
+        SettingsError: the encoder cannot be loaded, with its own words.
+    """
+    environ = {**_without_ours(os.environ), **environment_of(settings)}
+    done = subprocess.run(
+        [sys.executable, "-m", "embedder.describe"],
+        env=environ,
+        capture_output=True,
+        timeout=DESCRIBE_TIMEOUT_S,
+        check=False,
+    )
+    if done.returncode != 0:
+        words = done.stderr.decode(errors="replace").strip().splitlines()
+        raise SettingsError(
+            f"the model {settings.model.name!r} cannot be loaded: {words[-1] if words else 'no reason'}"
+        )
+    return msgspec.convert(json.loads(done.stdout), EncoderDescription)
+
+
+def install(settings: Settings, nodes: list[str]) -> ClusterView:
+    """Create what is missing and check what is there; idempotent.
+
+    Raises:
+        LogError: the cluster was installed with another partition count.
+        SettingsError: more shards than partitions, or the serving generation was made with another model.
+        NotReady: Kafka does not answer.
+    """
+    if settings.index.shards > settings.kafka.partitions:
+        raise SettingsError(
+            f"{settings.index.shards} shards need at least as many partitions, not {settings.kafka.partitions}"
+        )
+    ensure_topics(settings.kafka, base_topics(settings.kafka.partitions))
+    view = read_cluster(settings.kafka)
+    if view.installation is None:
+        publish(settings.kafka, Installation(partitions=settings.kafka.partitions, log_id=uuid.uuid4().hex))
+    elif view.installation.partitions != settings.kafka.partitions:
+        raise LogError(
+            f"this installation has {view.installation.partitions} partitions, the settings say "
+            f"{settings.kafka.partitions}; the count is fixed at the first start",
+            code="partition_mismatch",
+        )
+    generation = _generation(settings, view)
+    _place(settings, view, generation, nodes)
+    return read_cluster(settings.kafka)
+
+
+def _generation(settings: Settings, view: ClusterView) -> Generation:
+    encoder = describe_encoder(settings)
+    there = view.serving
+    if there is not None:
+        if there.fingerprint != encoder.fingerprint:
+            raise SettingsError(
+                f"generation {there.name} was made with {there.model} ({there.fingerprint}), the settings say "
+                f"{encoder.name} ({encoder.fingerprint}); vectors of two models are never compared"
+            )
+        if there.shards != settings.index.shards:
+            log.warning("shards_are_fixed", generation=there.name, shards=there.shards, asked=settings.index.shards)
+        return there
+    index = settings.index
+    generation = Generation(
+        name=FIRST_GENERATION,
+        model=encoder.name,
+        fingerprint=encoder.fingerprint,
+        dimension=encoder.dimension,
+        shards=index.shards,
+        m=index.m,
+        ef_construction=index.ef_construction,
+        ef_search=index.ef_search,
+        storage=index.storage,
+    )
+    ensure_topics(settings.kafka, [generation_topic(generation.name, settings.kafka.partitions)])
+    publish(settings.kafka, generation)
+    return generation
+
+
+def _place(settings: Settings, view: ClusterView, generation: Generation, nodes: list[str]) -> None:
+    wanted = {generation.name: [[nodes[shard % len(nodes)]] for shard in range(generation.shards)]}
+    held = view.placement
+    if held is not None and held.serving == generation.name and held.shards == wanted:
+        return
+    epoch = 1 if held is None else held.epoch + 1
+    publish(settings.kafka, Placement(epoch=epoch, writer="up", serving=generation.name, shards=wanted))
+
+
+def _without_ours(environ: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in environ.items() if not name.startswith("LOOKALIVE_")}

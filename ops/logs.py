@@ -1,0 +1,31 @@
+"""Log lines: structlog for ours, the standard library's for everyone else's, both to standard error."""
+
+import logging
+import sys
+
+import structlog
+
+from schemas.settings import LogSettings
+
+
+def configure_logs(settings: LogSettings) -> None:
+    """Set the level and the shape of log lines of this process."""
+    level = logging.getLevelNamesMapping().get(settings.level.upper(), logging.INFO)
+    logging.basicConfig(
+        level=max(level, logging.WARNING), stream=sys.stderr, format="%(levelname)s %(name)s %(message)s"
+    )
+    renderer: structlog.types.Processor = (
+        structlog.processors.JSONRenderer()
+        if settings.json
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    )
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso"),
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )

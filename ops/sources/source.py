@@ -1,0 +1,38 @@
+"""What every source of catalogue changes has in common: numbered rows, in one fixed order."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from schemas.changes import CatalogChange
+
+
+class BadRow(NamedTuple):
+    """A row that stands for no change: its number, counted from 1, and what is wrong with it."""
+
+    row: int
+    message: str
+
+
+Row = tuple[int, CatalogChange | BadRow]
+"""A row's number, counted from 1, and what it says."""
+
+
+class CatalogSource(ABC):
+    """Changes read one after the other; iterating again reads them again, in the same order."""
+
+    @abstractmethod
+    def count(self) -> int | None:
+        """How many rows there are, bad ones too; None where counting would take as long as reading."""
+
+    @abstractmethod
+    def rows(self, after: int = 0) -> Iterator[Row]:
+        """The rows behind the row of that number, so that a reader may go on where another one stopped.
+
+        Raises:
+            InputError: the source cannot be read any further.
+        """
+
+    def __iter__(self) -> Iterator[CatalogChange | BadRow]:
+        """What the rows say, without their numbers."""
+        return (said for _, said in self.rows())

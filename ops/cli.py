@@ -9,7 +9,12 @@ import typer
 from ops.console import out, print_json, print_table, role_errors, spoken_errors
 from schemas.settings import Settings, describe_settings, load_settings
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="A visual search engine whose index is never stale.")
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="A visual search engine whose index is never stale.",
+)
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="print JSON for scripts")]
 

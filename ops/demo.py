@@ -69,7 +69,7 @@ class Show(threading.Thread):
     ) -> None:
         super().__init__(name="show", daemon=True)
         self.failed = False
-        self._settings, self._router, self._stop = settings, endpoints.router, stop
+        self._settings, self._router, self._ending = settings, endpoints.router, stop
         self._images, self._count, self._seed, self._once = images, count, seed, once
         self._folder = settings.data_path / "demo"
         self._pictures: dict[str, Path] = {}
@@ -84,7 +84,7 @@ class Show(threading.Thread):
             if self._images is None:
                 self._keep_changing()
             elif not self._once:
-                self._stop.wait()
+                self._ending.wait()
             self._writer.close()
         except LookaliveError as error:
             self.failed = True
@@ -147,7 +147,7 @@ class Show(threading.Thread):
     def _keep_changing(self) -> None:
         say("the catalogue keeps changing:")
         for number, event in enumerate(live_changes(self._items, self._folder, self._seed)):
-            if self._stop.wait(CHANGE_EVERY_S) or (self._once and number >= CHANGES_ONCE):
+            if self._ending.wait(CHANGE_EVERY_S) or (self._once and number >= CHANGES_ONCE):
                 return
             change = msgspec.structs.replace(event.change, time_us=now_us())
             self._writer.write(change)
@@ -165,7 +165,7 @@ class Show(threading.Thread):
         assert change.time_us is not None
         deadline = time.monotonic() + SHOWN_S
         url = f"{self._router}/v1/items/{quote(change.item_id, safe='')}"
-        while time.monotonic() < deadline and not self._stop.is_set():
+        while time.monotonic() < deadline and not self._ending.is_set():
             event_us = _event_us(url)
             seen = event_us is None if change.op == "delete" else event_us is not None and event_us >= change.time_us
             if seen:

@@ -13,7 +13,7 @@ from query_router.client import RouterClient
 from schemas.errors import InputError
 from schemas.queries import Hit, SearchAnswer
 
-SHOWN_ATTRIBUTES = 6
+SHOWN_ATTRIBUTES = 8
 
 
 def search(

@@ -46,6 +46,10 @@ RejectReason = Literal[
 REJECT_REASONS: tuple[str, ...] = get_args(RejectReason)
 
 
+EXIT_GAP, EXIT_CONFIG = 65, 78
+"""Exit statuses of a role that starting again cannot mend (EX_DATAERR and EX_CONFIG of sysexits.h)."""
+
+
 class LookaliveError(Exception):
     """The root: anything lookalive says no to."""
 

@@ -1,0 +1,113 @@
+"""The first tier: the newest vectors, flat and searched exactly, until they are drained into the graph.
+
+A ring of preallocated slots. A vector's sequence number never changes and names its slot modulo the capacity. One
+thread at a time appends or drains (the shard's lock sees to it). A search takes a view of what is there under that
+lock, and scores it without: a scan that was overtaken by an append finds out by the reserved sequence numbers and
+leaves the overwritten slots away. Those had been drained before, so a search that scans the buffer first and the graph
+after it misses none.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from index_shards.candidates import BoolArray, Float32Array, Float64Array, Int64Array, rounded
+from schemas.errors import Busy
+
+
+class BufferView(NamedTuple):
+    """What is in the buffer at one moment: ordinals and hidden marks of shape (n,), first and past-the-end sequence."""
+
+    ordinals: Int64Array
+    hidden: BoolArray
+    start: int
+    end: int
+
+
+class BufferScan(NamedTuple):
+    """The vectors of a view against one query: ordinals, scores and hidden marks of shape (n,)."""
+
+    ordinals: Int64Array
+    scores: Float64Array
+    hidden: BoolArray
+
+
+class FreshBuffer:
+    """Up to `capacity` float32 vectors of `dimension` numbers."""
+
+    def __init__(self, dimension: int, capacity: int) -> None:
+        self.capacity = capacity
+        self._vectors = np.zeros((capacity, dimension), np.float32)
+        self._ordinals = np.zeros(capacity, np.int64)
+        self._hidden = np.zeros(capacity, np.bool_)
+        self._start = self._end = self._reserved = 0
+
+    def __len__(self) -> int:
+        return self._end - self._start
+
+    @property
+    def room(self) -> int:
+        """How many vectors fit in before it must be drained."""
+        return self.capacity - len(self)
+
+    @property
+    def start(self) -> int:
+        """The sequence number of the oldest vector."""
+        return self._start
+
+    def append(self, ordinal: int, vector: Float32Array, hidden: bool) -> int:
+        """Keep a vector of shape (dimension,); its sequence number.
+
+        Raises:
+            Busy: the buffer is full.
+        """
+        if self.room < 1:
+            raise Busy("the fresh buffer is full", capacity=self.capacity)
+        sequence = self._end
+        self._reserved = sequence + 1
+        slot = sequence % self.capacity
+        self._vectors[slot] = vector
+        self._ordinals[slot] = ordinal
+        self._hidden[slot] = hidden
+        self._end = sequence + 1
+        return sequence
+
+    def oldest(self, count: int) -> tuple[Int64Array, Float32Array]:
+        """Copies of the next ordinals to drain, shape (n,), and their vectors, shape (n, dimension)."""
+        slots = np.arange(self._start, min(self._start + count, self._end)) % self.capacity
+        return self._ordinals[slots], self._vectors[slots]
+
+    def drained(self, count: int) -> None:
+        """Give the oldest slots back."""
+        self._start += count
+
+    def hide(self, sequence: int, hidden: bool) -> None:
+        """Whether scans should mark this vector as one that cannot be found."""
+        if sequence >= self._start:
+            self._hidden[sequence % self.capacity] = hidden
+
+    def vector(self, sequence: int) -> Float32Array:
+        """A copy of one vector, shape (dimension,)."""
+        row: Float32Array = self._vectors[sequence % self.capacity].copy()
+        return row
+
+    def view(self, since: int = 0) -> BufferView:
+        """What is in it (from sequence number `since` on); the caller holds the shard's lock."""
+        start = min(max(self._start, since), self._end)
+        pieces = self._pieces(start, self._end)
+        ordinals = np.concatenate([self._ordinals[piece] for piece in pieces])
+        return BufferView(ordinals, np.concatenate([self._hidden[piece] for piece in pieces]), start, self._end)
+
+    def scan(self, view: BufferView, query: Float32Array) -> BufferScan:
+        """Score what the view shows against a query of shape (dimension,); takes no lock."""
+        pieces = self._pieces(view.start, view.end)
+        scores = rounded(np.concatenate([self._vectors[piece] @ query for piece in pieces]))
+        overwritten = max(self._reserved - self.capacity - view.start, 0)
+        return BufferScan(view.ordinals[overwritten:], scores[overwritten:], view.hidden[overwritten:])
+
+    def _pieces(self, start: int, end: int) -> list[slice]:
+        """The slots of these sequence numbers, as one run or as two around the ring's end."""
+        first, last = start % self.capacity, end % self.capacity
+        if start == end or first < last:
+            return [slice(first, last)]
+        return [slice(first, self.capacity), slice(0, last)]

@@ -1,0 +1,1 @@
+"""The node process: follows the topics into shards and serves them over HTTP."""

@@ -1,0 +1,204 @@
+"""The thread that keeps one shard up with its topics: restore, replay, follow, snapshot."""
+
+import threading
+import time
+
+import msgspec
+import structlog
+from confluent_kafka import KafkaException
+
+from index_shards.applying import Applied
+from index_shards.item_store import Offsets
+from index_shards.node.log_reader import LogReader, LogRecord
+from index_shards.node.metrics import NodeMetrics
+from index_shards.node.snapshot_schedule import SnapshotSchedule
+from index_shards.shard import Shard
+from index_shards.shard_state import ShardState
+from schemas.errors import Busy, LogError, LogGap, NotReady
+from schemas.item_state import decode_state
+from schemas.settings import KafkaSettings
+from schemas.topics import STATES, vectors_topic
+from schemas.vector_record import decode_vector_record
+
+log = structlog.get_logger()
+
+RETRY_S, FULL_BUFFER_WAIT_S = 1.0, 0.002
+# A last snapshot is only taken when the one before was quick, and its commit waited for no longer than this.
+QUICK_SNAPSHOT_S, LAST_COMMIT_S = 2.0, 1.0
+
+
+class Follower:
+    """Follows the partitions of one shard; the only one that applies to it.
+
+    `applied` is the next offset of each partition to be applied.
+    """
+
+    def __init__(
+        self,
+        shard: Shard,
+        kafka: KafkaSettings,
+        group: str,
+        partitions: list[int],
+        schedule: SnapshotSchedule,
+        metrics: NodeMetrics,
+    ) -> None:
+        self._shard, self._kafka, self._group, self._partitions = shard, kafka, group, partitions
+        self._schedule, self._metrics = schedule, metrics
+        self._labels = (shard.generation.name, str(shard.number))
+        self._vectors = vectors_topic(shard.generation.name)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"follower-{group}", daemon=True)
+        self._log = log.bind(generation=self._labels[0], shard=shard.number)
+        self._start: tuple[Offsets | None] | None = None
+        self._ends: Offsets = {}
+        self.applied: Offsets = {}
+        self.lag: dict[str, int] = {}
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def ask_to_stop(self) -> None:
+        """End soon, with a last snapshot where that is quick."""
+        self._stop.set()
+
+    def join(self, timeout_s: float) -> bool:
+        """Wait for the end; whether it came."""
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        try:
+            while not self._stop.is_set():
+                try:
+                    self._follow()
+                except (NotReady, KafkaException) as error:
+                    self._log.warning("shard_waits_for_broker", error=str(error))
+                    self._stop.wait(RETRY_S)
+        except LogError as error:
+            if isinstance(error, LogGap):
+                self._metrics.log_gaps.labels(*self._labels).inc()
+            self._log.error("shard_failed", error=error.message, **error.details)
+            self._shard.fail(error.message)
+        except Exception as error:  # noqa: BLE001 - the thread ends here, and the shard says so instead of going stale
+            self._log.exception("shard_failed")
+            self._shard.fail(f"{type(error).__name__}: {error}")
+
+    def _follow(self) -> None:
+        """Open the shard once, then follow until told to stop.
+
+        Raises:
+            NotReady: the broker does not answer at the start.
+            LogError: the log is not what it must be.
+        """
+        if self._start is None:
+            self._start = (self._shard.open(),)
+            self._log.info("shard_opened", restored=self._start[0] is not None, items=self._shard.counts().items)
+        reader = LogReader(self._kafka, self._group, [STATES, self._vectors], self._partitions)
+        try:
+            self._assign(reader)
+            while not self._stop.is_set():
+                self._step(reader)
+            self._leave(reader)
+        finally:
+            reader.close()
+
+    def _assign(self, reader: LogReader) -> None:
+        assert self._start is not None
+        (offsets,) = self._start
+        try:
+            self._ends = reader.start(offsets)
+        except LogGap as gap:
+            if offsets is None or self._kafka.embedded:
+                raise
+            # A compacted log holds every item's last record, so that the shard can be made from its beginning.
+            self._log.warning("snapshot_too_old", error=gap.message)
+            self._start = (self._shard.open(use_snapshots=False),)
+            self._ends = reader.start(None)
+        self.applied = reader.positions()
+        self._schedule.begin()
+        if self._start[0] is not None:
+            reader.commit(self.applied)
+
+    def _step(self, reader: LogReader) -> None:
+        for record in reader.read():
+            if not self._apply(record):
+                return
+        if self._shard.state is ShardState.REPLAYING and self._caught_up():
+            self._shard.serve()
+            self._log.info("shard_serves", items=self._shard.counts().items)
+        if self._schedule.due():
+            self._snapshot(reader)
+        reader.look_at_ends()
+        self.lag = reader.lag(self.applied)
+
+    def _leave(self, reader: LogReader) -> None:
+        if self._schedule.changed and self._schedule.last_took_s <= QUICK_SNAPSHOT_S:
+            self._snapshot(reader)
+        reader.settle(LAST_COMMIT_S)
+
+    def _caught_up(self) -> bool:
+        return all(self.applied[t][p] >= end for t, ends in self._ends.items() for p, end in ends.items())
+
+    def _snapshot(self, reader: LogReader) -> None:
+        """Write a snapshot and commit what it holds; a failure is said and tried again later."""
+        started_s = time.perf_counter()
+        try:
+            snapshot = self._shard.snapshot({topic: dict(of) for topic, of in self.applied.items()})
+        except Exception:  # noqa: BLE001 - RocksDB raises nothing narrower, and searches need no snapshot
+            self._metrics.snapshots_failed.labels(*self._labels).inc()
+            self._schedule.failed()
+            self._log.exception("snapshot_failed")
+            return
+        took_s = time.perf_counter() - started_s
+        self._metrics.snapshot_seconds.labels(*self._labels).observe(took_s)
+        self._schedule.taken(took_s)
+        reader.commit(snapshot.manifest.offsets)
+        self._log.debug("snapshot_written", folder=str(snapshot.folder), seconds=round(took_s, 3))
+
+    def _apply(self, record: LogRecord) -> bool:
+        """Apply one record, waiting for room in the buffer; False when told to stop before it was applied."""
+        if not record.mark:
+            try:
+                applied = self._apply_patiently(record)
+            except (ValueError, msgspec.MsgspecError) as error:
+                self._log.warning("record_unusable", topic=record.topic, offset=record.offset, error=str(error))
+                self._count(record.topic, "undecodable")
+            else:
+                if applied is None:
+                    return False
+                self._count(record.topic, applied.outcome.value)
+                if applied.delay_us is not None and self._shard.state is ShardState.SERVING:
+                    seconds = self._metrics.searchable_seconds.labels(*self._labels, record.topic)
+                    seconds.observe(max(applied.delay_us, 0) / 1e6)
+            self._schedule.note(record.topic, record.partition, record.size_bytes)
+        next_offset = record.offset if record.mark else record.offset + 1
+        self.applied[record.topic][record.partition] = max(self.applied[record.topic][record.partition], next_offset)
+        return True
+
+    def _apply_patiently(self, record: LogRecord) -> Applied | None:
+        while not self._stop.is_set():
+            try:
+                return self._apply_once(record)
+            except Busy:
+                # The drainer makes room; what is not consumed meanwhile waits in the log.
+                self._stop.wait(FULL_BUFFER_WAIT_S)
+        return None
+
+    def _apply_once(self, record: LogRecord) -> Applied:
+        item_id = (record.key or b"").decode()
+        if not item_id:
+            raise ValueError("a record needs the item's id as its key")
+        if record.topic == STATES:
+            if record.value is None:
+                return self._shard.forget_state(item_id)
+            state = decode_state(record.value)
+            if state.item_id != item_id:
+                raise ValueError(f"the state of {state.item_id!r} under the key {item_id!r}")
+            return self._shard.apply_state(state)
+        if record.value is None:
+            return self._shard.forget_vectors(item_id)
+        return self._shard.apply_vectors(item_id, decode_vector_record(record.value))
+
+    def _count(self, topic: str, outcome: str) -> None:
+        self._metrics.records.labels(*self._labels, topic, outcome).inc()

@@ -1,0 +1,78 @@
+"""What a node measures of itself."""
+
+from collections.abc import Callable, Iterable, Iterator
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from schemas.node_status import ShardStatus
+
+_SHARD = ("generation", "shard")
+_SEARCH_BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
+_FRESH_BUCKETS = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300, 1800)
+STATES = ("empty", "restoring", "replaying", "serving", "failed", "retiring")
+
+
+class NodeMetrics:
+    """The counters of one node process, in a registry of its own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        r = self.registry
+        self.searches = Counter("lookalive_node_searches", "searches by outcome", (*_SHARD, "outcome"), registry=r)
+        self.search_seconds = Histogram(
+            "lookalive_node_search_seconds", "a search in its thread", _SHARD, buckets=_SEARCH_BUCKETS, registry=r
+        )
+        self.waiting = Gauge("lookalive_node_searches_in_flight", "searches running or waiting", registry=r)
+        self.records = Counter(
+            "lookalive_node_records", "records read, by topic and outcome", (*_SHARD, "topic", "outcome"), registry=r
+        )
+        self.searchable_seconds = Histogram(
+            "lookalive_node_searchable_seconds",
+            "from a change's event to its effect on searches, while serving",
+            (*_SHARD, "topic"),
+            buckets=_FRESH_BUCKETS,
+            registry=r,
+        )
+        self.snapshot_seconds = Histogram("lookalive_node_snapshot_seconds", "one snapshot", _SHARD, registry=r)
+        self.snapshots_failed = Counter("lookalive_node_snapshots_failed", "snapshots not written", _SHARD, registry=r)
+        self.log_gaps = Counter("lookalive_node_log_gaps", "times the log lost what was needed", _SHARD, registry=r)
+        self.compactions = Counter(
+            "lookalive_node_compactions", "graphs rebuilt without their dead", _SHARD, registry=r
+        )
+
+
+class ShardGauges(Collector):
+    """The shards' own figures, asked at each scrape."""
+
+    def __init__(self, statuses: Callable[[], Iterable[ShardStatus]]) -> None:
+        self._statuses = statuses
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing, so that registering does not ask the shards."""
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        """One family per figure."""
+        figures = {
+            "items": "items that can be found",
+            "graph_vectors": "vectors in the graph",
+            "buffer_vectors": "vectors in the fresh buffer",
+            "dead_vectors": "vectors in the graph that are not searched",
+            "size_bytes": "bytes of vectors and links",
+            "newest_event_us": "time of the newest event applied, microseconds since the epoch",
+            "snapshot_us": "time of the newest snapshot, microseconds since the epoch, 0 for none",
+        }
+        families = {n: GaugeMetricFamily(f"lookalive_node_{n}", text, labels=_SHARD) for n, text in figures.items()}
+        lag = GaugeMetricFamily("lookalive_node_lag", "records to be applied, -1 unknown", labels=(*_SHARD, "topic"))
+        state = GaugeMetricFamily("lookalive_node_state", "1 for the state it is in", labels=(*_SHARD, "state"))
+        for status in self._statuses():
+            labels = [status.generation, str(status.shard)]
+            for name, family in families.items():
+                family.add_metric(labels, getattr(status, name))
+            for topic, records in status.lag.items():
+                lag.add_metric([*labels, topic], records)
+            for name in STATES:
+                state.add_metric([*labels, name], float(status.state == name))
+        yield from (*families.values(), lag, state)

@@ -1,0 +1,81 @@
+"""What of a shard goes into a snapshot, and how it grows back from one."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import structlog
+
+from index_shards.applying import item_of
+from index_shards.candidates import Int64Array
+from index_shards.graph import Graph
+from index_shards.item_store import ItemStore, Offsets
+from index_shards.snapshot import Snapshot
+from index_shards.tiers import Tiers
+from schemas.cluster import Generation
+from schemas.item_state import decode_state
+
+GRAPH, POSITIONS, BUFFER, ITEMS = "graph.faiss", "positions.npy", "buffer.npz", "items"
+
+log = structlog.get_logger()
+
+
+def write_snapshot(folder: Path, tiers: Tiers, store: ItemStore, offsets: Offsets) -> None:
+    """Write every part of a shard; nothing is applied or drained meanwhile."""
+    store.checkpoint(folder / ITEMS, offsets)
+    np.save(folder / POSITIONS, tiers.graph.write(folder / GRAPH))
+    ordinals, vectors = tiers.buffer.oldest(len(tiers.buffer))
+    kept = np.fromiter((int(o) in tiers.id_map.pictures for o in ordinals), np.bool_, len(ordinals))
+    # The vectors came as fp16, so nothing is lost.
+    np.savez(folder / BUFFER, ordinals=ordinals[kept], vectors=vectors[kept].astype(np.float16))
+
+
+def load_snapshot(
+    snapshot: Snapshot, generation: Generation, buffer_capacity: int, work: Path
+) -> tuple[Tiers, ItemStore] | None:
+    """The shard as it was; None, and a line in the log, when the parts do not fit together.
+
+    `work` must not exist; the item store works in it.
+    """
+    store: ItemStore | None = None
+    try:
+        tiers = _read_tiers(snapshot.folder, generation, buffer_capacity)
+        shutil.copytree(snapshot.folder / ITEMS, work)
+        store = ItemStore(work)
+        _check_offsets(store, snapshot.manifest.offsets)
+        _name_everything(tiers, store, snapshot.manifest.next_ordinal)
+    except Exception as error:  # noqa: BLE001 - RocksDB raises nothing narrower, and the one before may do
+        log.warning("snapshot_unusable", folder=str(snapshot.folder), reason=str(error))
+        if store is not None:
+            store.close()
+        return None
+    return tiers, store
+
+
+def _read_tiers(folder: Path, generation: Generation, buffer_capacity: int) -> Tiers:
+    positions: Int64Array = np.load(folder / POSITIONS)
+    with np.load(folder / BUFFER) as fresh:
+        ordinals, vectors = fresh["ordinals"], fresh["vectors"].astype(np.float32)
+    tiers = Tiers(generation, max(buffer_capacity, len(ordinals)), Graph.load(generation, folder / GRAPH, positions))
+    for ordinal, vector in zip(ordinals.tolist(), vectors, strict=True):
+        tiers.buffer.append(ordinal, vector, hidden=True)
+    return tiers
+
+
+def _check_offsets(store: ItemStore, wanted: Offsets) -> None:
+    if store.offsets() != wanted:
+        raise ValueError(f"the items are as of {store.offsets()}, the rest as of {wanted}")
+
+
+def _name_everything(tiers: Tiers, store: ItemStore, next_ordinal: int) -> None:
+    """Rebuild the id map from the items' records, and bury what none of them has."""
+    places = tiers.places()
+    tiers.id_map.next_ordinal = next_ordinal
+    for position in range(len(tiers.graph)):
+        tiers.graph.tombstones.mark(position, True)
+    for item_id, record in store.records():
+        for ordinal, fingerprint in zip(record.ordinals, record.fingerprints, strict=True):
+            if ordinal not in tiers.id_map.pictures:
+                tiers.id_map.restore(ordinal, fingerprint, places[ordinal])
+        if record.ordinals:
+            tiers.show(item_of(item_id, record, None if record.state is None else decode_state(record.state), tiers))

@@ -1,0 +1,154 @@
+"""What both Faust agents share: taking records in order, acknowledging them late, starting and stopping."""
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import structlog
+
+from schemas.backlog import Gate
+from schemas.errors import LogGap, NotReady
+from schemas.settings import KafkaSettings
+from streams.endings import end_now
+from streams.gaps import OffsetWatch, oldest_offsets, read_positions
+from streams.in_flight import InFlight
+from streams.metrics import StreamMetrics
+
+if TYPE_CHECKING:
+    import faust
+
+DRAIN_S, STOP_S = 4.0, 4.0
+ASK_AGAIN_S = 0.5
+
+log = structlog.get_logger()
+
+
+class Agent(ABC):
+    """One Faust app with one agent; no exception leaves it: what is not foreseen ends the process.
+
+    Faust neither redelivers what an agent failed on nor notices that commits have stopped, so only a restart, which
+    reads again from the last commit, loses nothing.
+    """
+
+    name: ClassVar[str]
+    source: ClassVar[str]
+
+    def __init__(
+        self, app: "faust.App", group: str, kafka: KafkaSettings, gate: Gate, metrics: StreamMetrics, in_flight: int
+    ) -> None:
+        self.app = app
+        self._group = group
+        self._kafka = kafka
+        self._gate = gate
+        self._metrics = metrics
+        self._in_flight = InFlight(in_flight)
+        metrics.in_flight.labels(self.name).set_function(self._in_flight.__len__)
+        self._watch = OffsetWatch(self.source)
+        self._stopping = False
+        self._acknowledging: asyncio.Task[None] | None = None
+
+    @abstractmethod
+    async def process(self, stream: Any) -> None:
+        """Take records of the stream for ever."""
+
+    def attach(self, topic: Any) -> None:
+        """Make `process` the app's agent on this topic."""
+
+        async def guarded(stream: Any) -> None:
+            try:
+                await self.process(stream)
+            except asyncio.CancelledError:
+                raise
+            except BaseException as error:  # noqa: BLE001  see the class
+                end_now(error)
+
+        self.app.agent(topic, name=self.name)(guarded)
+
+    async def start(self) -> None:
+        """Join the group; records come when partitions are assigned and tables are rebuilt."""
+        self._acknowledging = asyncio.create_task(self._in_flight.run(), name=f"{self.name}-acknowledge")
+        self._acknowledging.add_done_callback(_end_with)
+        await self.app.start()
+
+    async def stop(self) -> None:
+        """Take nothing more, acknowledge what was taken, commit, leave the group; bounded, broker or no broker."""
+        self._stopping = True
+        try:
+            async with asyncio.timeout(DRAIN_S):
+                await self._in_flight.drained()
+        except TimeoutError:
+            log.warning("not_drained", agent=self.name, records=len(self._in_flight))
+        # What is buffered inside Faust was not taken: it is read again by whoever comes next.
+        self.app.conf.stream_wait_empty = False
+        try:
+            async with asyncio.timeout(STOP_S):
+                await self.app.stop()
+        except TimeoutError:
+            log.warning("group_not_left", agent=self.name)
+
+    def not_ready(self) -> str | None:
+        """Why nothing is being taken yet; None when records flow."""
+        if self.app.crashed:
+            return "the app has crashed"
+        if self.app.in_recovery:
+            return f"rebuilding the table, {self.app.tables.recovery.active_remaining_total()} states to go"
+        if self.app.rebalancing or not self.app.tables.actives_ready:
+            return f"joining the group {self._group}"
+        return None
+
+    async def check(self, message: Any) -> None:
+        """See that no record is missing before this one (the embedded broker's offsets are contiguous).
+
+        Raises:
+            LogGap: the broker dropped records that were not read.
+            NotReady: offsets jumped though the broker still has them: reading again from the last commit mends it.
+        """
+        if not self._kafka.embedded:
+            return
+        if self._watch.is_new(message.generation_id):
+            self._watch.begin(message.generation_id, await self._positions())
+        try:
+            self._watch.see(message.partition, message.offset)
+        except LogGap as gap:
+            oldest = await asyncio.to_thread(oldest_offsets, self._kafka, self.source, [message.partition])
+            if oldest[message.partition] > gap.details["wanted"]:
+                raise
+            raise NotReady(f"{gap.message}, but they are still there", code="offset_jump") from gap
+
+    async def open_gate(self) -> None:
+        """Wait until the readers of what is produced have caught up."""
+        if self._gate.must_ask():
+            with self._metrics.stage_seconds.labels("gate").time():
+                await self._gate.wait()
+
+    async def park(self) -> None:
+        """Wait for the end, taking nothing."""
+        await asyncio.Event().wait()
+
+    async def acknowledge(self, stream: Any, event: Any) -> None:
+        """Allow the offset to be committed, unless the partition was given away since."""
+        if event.message.generation_id == self.app.consumer_generation_id:
+            await stream.ack(event)
+
+    async def _positions(self) -> dict[int, int]:
+        partitions = range(self._kafka.partitions)
+        while True:
+            try:
+                return await asyncio.to_thread(read_positions, self._kafka, self._group, self.source, partitions)
+            except NotReady as error:
+                log.warning("positions_unknown", agent=self.name, error=error.message)
+                await asyncio.sleep(ASK_AGAIN_S)
+
+
+def time_us_of(message: Any) -> int:
+    """A record's timestamp in microseconds since the epoch; 0 where it has none."""
+    return max(round((message.timestamp or 0.0) * 1_000_000), 0)
+
+
+def _end_with(task: "asyncio.Task[None]") -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        end_now(error)
+
+
+Writes = list[Awaitable[object]]

@@ -1,0 +1,81 @@
+"""How our Faust apps are configured, in one place: raw bytes in and out, nothing created, nothing served."""
+
+import logging
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from schemas.kafka_clients import MAX_MESSAGE_BYTES
+from schemas.settings import KafkaSettings
+
+if TYPE_CHECKING:
+    import faust
+
+OVERHEAD_BYTES = 64 * 1024
+COMMIT_INTERVAL_S = 0.5
+BUFFERED_RECORDS = 1024
+BATCH_BYTES = 500_000
+LINGER_S = 0.005
+
+
+def quiet_faust() -> None:
+    """Keep Faust's own chatter to warnings, and its use of what newer libraries deprecate to itself."""
+    for name in ("faust", "mode", "aiokafka"):
+        logger = logging.getLogger(name)
+        if logger.level == logging.NOTSET:
+            logger.setLevel(logging.WARNING)
+    for package in ("faust", "mode", "aiokafka", "venusian"):
+        warnings.filterwarnings("ignore", category=DeprecationWarning, module=rf"{package}(\..*)?")
+
+
+def make_app(group: str, kafka: KafkaSettings, folder: Path) -> "faust.App":
+    """An app that is one member of a consumer group; `folder` keeps its tables."""
+    quiet_faust()
+    import faust
+
+    from streams.prompt_transport import PromptTransport
+    from streams.state_table import StateTable
+
+    folder.mkdir(parents=True, exist_ok=True)
+    session_s = kafka.session_timeout_ms / 1000
+    servers = ";".join(f"kafka://{server}" for server in kafka.bootstrap_servers.split(","))
+    app = faust.App(
+        group,
+        broker=servers,
+        datadir=str(folder),
+        store="rocksdb://?driver=rocksdict",
+        Table=StateTable,
+        key_serializer="raw",
+        value_serializer="raw",
+        broker_session_timeout=session_s,
+        broker_heartbeat_interval=session_s / 4,
+        broker_commit_interval=COMMIT_INTERVAL_S,
+        consumer_auto_offset_reset="earliest",
+        consumer_max_fetch_size=MAX_MESSAGE_BYTES + OVERHEAD_BYTES,
+        stream_buffer_maxsize=BUFFERED_RECORDS,
+        producer_acks=-1,
+        producer_compression_type="lz4",
+        producer_linger=LINGER_S,
+        producer_max_batch_size=BATCH_BYTES,
+        producer_max_request_size=MAX_MESSAGE_BYTES + OVERHEAD_BYTES,
+        table_standby_replicas=0,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        topic_partitions=kafka.partitions,
+        web_enabled=False,
+    )
+    app.transport = PromptTransport(app.conf.broker_consumer, app)
+    return app
+
+
+def raw_topic(app: "faust.App", name: str, partitions: int) -> "faust.TopicT":
+    """A topic of bytes, whose null values are records too."""
+    return app.topic(
+        name,
+        partitions=partitions,
+        key_type=bytes,
+        value_type=bytes,
+        key_serializer="raw",
+        value_serializer="raw",
+        allow_empty=True,
+    )

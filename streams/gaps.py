@@ -1,0 +1,75 @@
+"""Holes in the log: changes the broker dropped before their reader came are said, never skipped."""
+
+from collections.abc import Iterable
+
+from schemas.errors import LogGap
+from schemas.kafka_clients import committed_offsets, end_offsets, make_reader
+from schemas.settings import KafkaSettings
+
+
+def check_gaps(kafka: KafkaSettings, group: str, topic: str) -> None:
+    """Compare what the group has read with what the broker still keeps.
+
+    A group that never read is at offset 0 on the embedded broker, whose log begins with the installation; on a real
+    cluster it begins with the oldest record kept.
+
+    Raises:
+        LogGap: a partition's records were dropped before the group read them.
+        NotReady: the broker does not answer.
+    """
+    partitions = range(kafka.partitions)
+    positions = read_positions(kafka, group, topic, partitions)
+    for partition, oldest in oldest_offsets(kafka, topic, partitions).items():
+        wanted = positions.get(partition)
+        if wanted is not None and wanted < oldest:
+            raise LogGap(topic, partition, wanted, oldest)
+
+
+def read_positions(kafka: KafkaSettings, group: str, topic: str, partitions: Iterable[int]) -> dict[int, int]:
+    """Per partition, the next offset the group must read; absent where nothing says so."""
+    committed = committed_offsets(kafka, group, topic, partitions)
+    first = 0 if kafka.embedded else None
+    known = {p: first if offset < 0 else offset for p, offset in committed.items()}
+    return {p: offset for p, offset in known.items() if offset is not None}
+
+
+def oldest_offsets(kafka: KafkaSettings, topic: str, partitions: Iterable[int]) -> dict[int, int]:
+    """Per partition, the oldest offset the broker keeps."""
+    reader = make_reader(kafka)
+    try:
+        return {p: oldest for p, (oldest, _) in end_offsets(reader, topic, partitions).items()}
+    finally:
+        reader.close()
+
+
+class OffsetWatch:
+    """Sees that a consumer's offsets have no holes, partition by partition, within one assignment.
+
+    Offsets of the embedded broker are contiguous, so every jump ahead is a loss. A new generation of the group may
+    start again anywhere at or before what is committed.
+    """
+
+    def __init__(self, topic: str) -> None:
+        self._topic = topic
+        self._generation: int | None = None
+        self._wanted: dict[int, int] = {}
+
+    def is_new(self, generation: int) -> bool:
+        """Whether this is the first record of a new assignment: `begin` comes first then."""
+        return generation != self._generation
+
+    def begin(self, generation: int, positions: dict[int, int]) -> None:
+        """A new assignment, with the positions its partitions are read from at the latest."""
+        self._generation = generation
+        self._wanted = dict(positions)
+
+    def see(self, partition: int, offset: int) -> None:
+        """The next record of a partition.
+
+        Raises:
+            LogGap: records between the last one and this were not read.
+        """
+        wanted = self._wanted.get(partition)
+        if wanted is not None and offset > wanted:
+            raise LogGap(self._topic, partition, wanted, offset)
+        self._wanted[partition] = offset + 1

@@ -1,0 +1,179 @@
+"""The merge handler: one raw change, and what follows from it. Knows neither Faust nor Kafka's clients."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import msgspec
+
+from embedder.fetch import decode_data_url
+from schemas.changes import CatalogChange, check_item_id, decode_change, encode_change
+from schemas.errors import ChangeRejected, ImageRejected, LookaliveError
+from schemas.item_state import Origin, apply_change, decode_state, encode_state
+from schemas.rejects import RejectOrigin
+from schemas.topics import CHANGES, partition_of
+from streams.origin import ChangeRecord, forwarded_origin
+from streams.reject_rows import RejectRow, reject_row
+
+MAX_STATE_BYTES = 512 * 1024
+DATA_SCHEME = "data:"
+
+
+class Incoming(NamedTuple):
+    """A change that can be taken, and where it was first written.
+
+    `rewritten` when pictures were taken out of it; `rejects` are of those that were none.
+    """
+
+    record: ChangeRecord
+    change: CatalogChange
+    origin: Origin
+    rewritten: bool = False
+    rejects: tuple[RejectRow, ...] = ()
+
+    @property
+    def brings_pictures(self) -> bool:
+        """Whether pictures came inside the change and must be stored first."""
+        return any(_is_data(ref) for ref in self.change.images or ())
+
+
+class StateWrite(NamedTuple):
+    """The item's state to be written into the item's partition; `replay` when the change had been applied before."""
+
+    item_id: str
+    value: bytes
+    replay: bool
+
+
+class Forward(NamedTuple):
+    """The change as it is sent on, once, to its item's partition."""
+
+    item_id: str
+    value: bytes | None
+    partition: int
+    origin: Origin
+
+
+class Merged(NamedTuple):
+    """Everything that follows from one record; it may be acknowledged when all of it is written."""
+
+    op: str
+    write: StateWrite | None = None
+    forward: Forward | None = None
+    rejects: tuple[RejectRow, ...] = ()
+
+    @property
+    def outcome(self) -> str:
+        """One word for the metrics."""
+        if self.write is not None:
+            return "replayed" if self.write.replay else "applied"
+        return "rejected" if self.forward is None else "forwarded"
+
+
+class MergeHandler:
+    """Takes raw changes in three steps, so that a caller can do the slow middle one elsewhere.
+
+    read()           decode and validate: an `Incoming`, or the reject
+    keep_pictures()  blocking; only for `data:` pictures: into the image store
+    settle()         merge into the item's state, or send on to the item's partition
+    """
+
+    def __init__(self, partitions: int, put_picture: Callable[[bytes], str], max_image_bytes: int) -> None:
+        self._partitions = partitions
+        self._put_picture = put_picture
+        self._max_image_bytes = max_image_bytes
+
+    def handle(self, record: ChangeRecord, state: Callable[[str], bytes | None]) -> Merged:
+        """All three steps; `state` gives the item's encoded state, or None."""
+        incoming = self.read(record)
+        if isinstance(incoming, Merged):
+            return incoming
+        if incoming.brings_pictures:
+            incoming = self.keep_pictures(incoming)
+        if self.misplaced(incoming):
+            return self.send_on(incoming)
+        return self.settle(incoming, state(incoming.change.item_id))
+
+    def read(self, record: ChangeRecord) -> Incoming | Merged:
+        """Decode one record; what cannot be taken is a `Merged` with nothing but its reject."""
+        try:
+            change = decode_change(record.value, record.key)
+        except ChangeRejected as error:
+            own = Origin(record.partition, record.offset, record.time_us)
+            return Merged("unknown", rejects=(self._row(error, record, own, _item_id_of(record.key)),))
+        origin = forwarded_origin(record.headers)
+        if origin is None:
+            return Incoming(record, change, Origin(record.partition, record.offset, record.time_us))
+        incoming = Incoming(record, change, origin)
+        if self.misplaced(incoming):
+            misled = ChangeRejected(
+                f"the change was forwarded to partition {record.partition} of {self._partitions}, where its item does "
+                "not belong: it comes from an installation of another partition count",
+                code="bad_schema",
+            )
+            return Merged(change.op, rejects=(self._row(misled, record, origin, change.item_id),))
+        return incoming
+
+    def misplaced(self, incoming: Incoming) -> bool:
+        """Whether the record lies in another partition than its item's."""
+        return incoming.record.partition != partition_of(incoming.change.item_id, self._partitions)
+
+    def keep_pictures(self, incoming: Incoming) -> Incoming:
+        """Put `data:` pictures into the image store and name them by reference.
+
+        A picture that is no picture is rejected and left out, and the rest of the change holds: a shop expects the new
+        price even when a photo is broken. When none is left the item keeps the pictures it has.
+        """
+        refs: list[str] = []
+        rejects: list[RejectRow] = []
+        for ref in incoming.change.images or ():
+            try:
+                refs.append(self._put_picture(decode_data_url(ref, self._max_image_bytes)) if _is_data(ref) else ref)
+            except ImageRejected as error:
+                rejects.append(self._row(error, incoming.record, incoming.origin, incoming.change.item_id))
+        change = msgspec.structs.replace(incoming.change, images=tuple(refs) or None)
+        return incoming._replace(change=change, rewritten=True, rejects=tuple(rejects))
+
+    def send_on(self, incoming: Incoming) -> Merged:
+        """The change as a record of its item's partition: the same bytes, unless pictures were taken out of it."""
+        change = incoming.change
+        item_id = change.item_id
+        value = encode_change(change) if incoming.rewritten else incoming.record.value
+        forward = Forward(item_id, value, partition_of(item_id, self._partitions), incoming.origin)
+        return Merged(change.op, forward=forward, rejects=incoming.rejects)
+
+    def settle(self, incoming: Incoming, held: bytes | None) -> Merged:
+        """Merge the change into the item's state, which is written even when nothing changed: a crash between this
+        write and its acknowledgement is mended by doing it again.
+        """
+        change = incoming.change
+        before = None if held is None else decode_state(held)
+        after = apply_change(before, change, incoming.origin)
+        if after is before:
+            assert held is not None
+            return Merged(change.op, StateWrite(change.item_id, held, replay=True), rejects=incoming.rejects)
+        value = encode_state(after)
+        if len(value) > MAX_STATE_BYTES:
+            error = ChangeRejected(
+                f"the item's state would have {len(value)} bytes; {MAX_STATE_BYTES} are allowed",
+                code="bad_schema",
+                size_bytes=len(value),
+            )
+            row = self._row(error, incoming.record, incoming.origin, change.item_id)
+            return Merged(change.op, rejects=(*incoming.rejects, row))
+        return Merged(change.op, StateWrite(change.item_id, value, replay=False), rejects=incoming.rejects)
+
+    def _row(self, error: LookaliveError, record: ChangeRecord, origin: Origin, item_id: str | None) -> RejectRow:
+        partition = record.partition if item_id is None else partition_of(item_id, self._partitions)
+        return reject_row(error, RejectOrigin(CHANGES, *origin), item_id, record.value, partition)
+
+
+def _is_data(ref: str) -> bool:
+    return ref[: len(DATA_SCHEME)].lower() == DATA_SCHEME
+
+
+def _item_id_of(key: bytes | None) -> str | None:
+    """The key of an unreadable change, where it could be an item's."""
+    try:
+        return None if key is None else check_item_id(key.decode())
+    except (ChangeRejected, UnicodeDecodeError):
+        return None

@@ -1,0 +1,207 @@
+"""A stream worker: waits for what it needs, checks it, and runs its agents in one event loop."""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import msgspec
+import structlog
+from confluent_kafka.admin import AdminClient
+
+from embedder.batcher import EmbeddingWorker
+from embedder.fetch import catalog_fetcher
+from embedder.image_store import ImageStore
+from embedder.metrics import EmbedderMetrics
+from embedder.models.base import Encoder
+from embedder.models.registry import load_encoder
+from schemas.backlog import Backlog, Gate, readers_of
+from schemas.cluster import Generation
+from schemas.cluster_log import ClusterFollower
+from schemas.errors import LogError, NotReady, SettingsError
+from schemas.kafka_clients import common_config, partition_counts
+from schemas.settings import Settings
+from schemas.topics import CHANGES, MERGE_GROUP, REJECTS, STATES, embed_group, vectors_topic
+from streams.agent import Agent
+from streams.endings import end_now
+from streams.gaps import check_gaps
+from streams.metrics import StreamMetrics
+
+AGENTS = ("merge", "embed")
+WAIT_S, POLL_S, SAY_EVERY_S = 60.0, 0.25, 5.0
+STALLED_S = 120.0
+
+log = structlog.get_logger()
+
+
+class StreamWorker:
+    """One process's agents. `reasons` is what `/readyz` answers with while something is missing."""
+
+    def __init__(self, settings: Settings, agents: Sequence[str] = AGENTS) -> None:
+        if unknown := set(agents) - set(AGENTS):
+            raise SettingsError(f"there are no agents {sorted(unknown)}; there are {', '.join(AGENTS)}")
+        self.settings = settings
+        self.metrics = StreamMetrics()
+        self._names = tuple(agents)
+        self._follower = ClusterFollower(settings.kafka)
+        self._agents: list[Agent] = []
+        self._backlogs: list[Backlog] = []
+        self._embedding: EmbeddingWorker | None = None
+        self._stage = "starting"
+
+    def reasons(self) -> dict[str, str]:
+        """Part -> why it is not ready; empty when everything is."""
+        if not self._agents:
+            return {"worker": self._stage}
+        found = {agent.name: agent.not_ready() for agent in self._agents}
+        if self._embedding is not None and not self._embedding.healthy:
+            found["embedder"] = "the embedding worker has ended"
+        return {name: why for name, why in found.items() if why is not None}
+
+    async def start(self) -> None:
+        """Wait for Kafka and the installation, check everything, and start the agents.
+
+        Raises:
+            NotReady: something did not come within a minute.
+            LogGap: the broker dropped what this worker has not read.
+            LogError, SettingsError: partition counts or the model are not the installation's.
+        """
+        await self._wait("waiting for Kafka", self._kafka_is_there)
+        await asyncio.to_thread(self._follower.start)
+        await self._wait("waiting for the installation's records", self._is_installed)
+        await asyncio.to_thread(self._check_partitions)
+        agents: list[Agent] = []
+        if "merge" in self._names:
+            agents.append(await self._make_merge())
+        if "embed" in self._names:
+            agents.append(await self._make_embed())
+        self._agents = agents
+        await asyncio.gather(*(agent.start() for agent in agents))
+
+    async def watch(self) -> None:
+        """Returns never; ends the process when an app has crashed or its table is not being rebuilt any more."""
+        remaining, since = -1, time.monotonic()
+        while True:
+            await asyncio.sleep(POLL_S)
+            for agent in self._agents:
+                if agent.app.crashed:
+                    end_now(agent.app.crash_reason or RuntimeError(f"the {agent.name} app has crashed"))
+            if self._embedding is not None and not self._embedding.healthy:
+                end_now(NotReady("the embedding worker has ended"))
+            recovering = [a.app.tables.recovery.active_remaining_total() for a in self._agents if a.app.in_recovery]
+            if not recovering or sum(recovering) != remaining:
+                remaining, since = sum(recovering), time.monotonic()
+            elif time.monotonic() - since > STALLED_S:
+                end_now(NotReady(f"the table has not been rebuilt further for {STALLED_S:.0f} s, {remaining} to go"))
+
+    async def stop(self) -> None:
+        """Stop the agents in the order of the data, then the embedder."""
+        await asyncio.gather(*(agent.stop() for agent in self._agents))
+        if self._embedding is not None:
+            await self._embedding.stop(timeout_s=0.5)
+        await asyncio.to_thread(self._follower.stop)
+        for backlog in self._backlogs:
+            backlog.close()
+
+    async def _make_merge(self) -> Agent:
+        from streams.merge_agent import MergeAgent
+
+        self._stage = "checking the log"
+        kafka = self.settings.kafka
+        await asyncio.to_thread(check_gaps, kafka, MERGE_GROUP, CHANGES)
+        return MergeAgent(self.settings, self._folder("merge"), self._gate(STATES), self.metrics)
+
+    async def _make_embed(self) -> Agent:
+        from streams.embed_agent import EmbedAgent
+        from streams.embed_memo import EmbedMemo
+
+        await self._wait("waiting for a serving generation", self._is_placed)
+        generation = self._follower.view.serving
+        assert generation is not None
+        self._stage = "loading the model"
+        encoder = await asyncio.to_thread(load_encoder, self.settings.model)
+        check_encoder(encoder, generation)
+        self._stage = "checking the log"
+        await asyncio.to_thread(check_gaps, self.settings.kafka, embed_group(generation.name), STATES)
+        self._embedding = self._embedding_worker(encoder)
+        await self._embedding.start()
+        folder = self._folder("embedded") / generation.name
+        return EmbedAgent(
+            self.settings,
+            generation,
+            self._folder("embed") / generation.name,
+            EmbedMemo(folder),
+            self._embedding,
+            self._gate(vectors_topic(generation.name)),
+            self.metrics,
+        )
+
+    def _embedding_worker(self, encoder: Encoder) -> EmbeddingWorker:
+        images = self.settings.images
+        fetcher = catalog_fetcher(images, ImageStore(self.settings.image_store_path))
+        return EmbeddingWorker(encoder, fetcher, images, self.settings.model, EmbedderMetrics(self.metrics.registry))
+
+    def _gate(self, topic: str) -> Gate:
+        backlog = Backlog(self.settings.kafka, topic, lambda: readers_of(topic, self._follower.view))
+        self._backlogs.append(backlog)
+        return Gate(backlog, self.settings.kafka)
+
+    def _folder(self, part: str) -> Path:
+        """A folder of this worker for one log: what is kept of another log means nothing."""
+        installation = self._follower.view.installation
+        assert installation is not None
+        return self.settings.data_path / "stream" / self.settings.stream.id / part / installation.log_id
+
+    async def _wait(self, stage: str, reached: Callable[[], bool]) -> None:
+        self._stage = stage
+        deadline_s = time.monotonic() + WAIT_S
+        say_s = time.monotonic() + SAY_EVERY_S
+        while not await asyncio.to_thread(reached):
+            now = time.monotonic()
+            if now > deadline_s:
+                raise NotReady(f"{stage}: nothing came within {WAIT_S:.0f} s")
+            if now > say_s:
+                log.warning("still_waiting", stage=stage)
+                say_s = now + SAY_EVERY_S
+            await asyncio.sleep(POLL_S)
+
+    def _kafka_is_there(self) -> bool:
+        try:
+            return bool(partition_counts(AdminClient(common_config(self.settings.kafka))))
+        except NotReady:
+            return False
+
+    def _is_installed(self) -> bool:
+        return self._follower.view.installation is not None
+
+    def _is_placed(self) -> bool:
+        return self._follower.view.serving is not None
+
+    def _check_partitions(self) -> None:
+        """The installation record decides; topics and settings must agree with it."""
+        installation = self._follower.view.installation
+        assert installation is not None
+        have = partition_counts(AdminClient(common_config(self.settings.kafka)))
+        for topic in (CHANGES, STATES, REJECTS):
+            if have.get(topic) != installation.partitions:
+                raise LogError(
+                    f"topic {topic} has {have.get(topic, 'no')} partitions, this installation has "
+                    f"{installation.partitions}",
+                    code="partition_mismatch",
+                )
+        kafka = msgspec.structs.replace(self.settings.kafka, partitions=installation.partitions)
+        self.settings = msgspec.structs.replace(self.settings, kafka=kafka)
+
+
+def check_encoder(encoder: Encoder, generation: Generation) -> None:
+    """Vectors of two models are never compared: the model must be the generation's.
+
+    Raises:
+        SettingsError: it is another one.
+    """
+    if (encoder.fingerprint, encoder.dimension) != (generation.fingerprint, generation.dimension):
+        raise SettingsError(
+            f"generation {generation.name} was made with {generation.model} ({generation.fingerprint}, "
+            f"{generation.dimension} numbers), this worker has {encoder.name} ({encoder.fingerprint}, "
+            f"{encoder.dimension}); set LOOKALIVE_MODEL__NAME and LOOKALIVE_MODEL__CHECKPOINT"
+        )

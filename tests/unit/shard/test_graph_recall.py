@@ -1,0 +1,79 @@
+"""The graph finds what brute force finds, as it grows slice by slice, with dead positions, and after a restart."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from index_shards.compaction import compact
+from index_shards.graph import Graph
+from index_shards.tiers import Tiers
+from tests.unit.shard.oracle import generation
+
+COUNT, DIMENSION, K = 6000, 64, 10
+
+
+def unit_vectors(count: int, seed: int) -> np.ndarray:
+    """Vectors with a shared, decaying covariance: neither clustered nor uniform."""
+    chance = np.random.default_rng(seed)
+    scales = (
+        np.linspace(1, 0.1, DIMENSION) @ np.linalg.qr(np.random.default_rng(0).standard_normal((DIMENSION,) * 2))[0]
+    )
+    rows = chance.standard_normal((count, DIMENSION)) * np.abs(scales)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    return rows.astype(np.float16).astype(np.float32)
+
+
+@pytest.mark.parametrize("storage", ["fp16", "fp32", "sq8"])
+def test_recall(tmp_path: Path, storage: str) -> None:
+    of = generation(DIMENSION, storage=storage)
+    vectors, queries = unit_vectors(COUNT, 1), unit_vectors(50, 2)
+    graph = Graph(of)
+    if graph.wants_training:
+        graph.train(vectors[:1000])
+    ordinals = np.arange(COUNT, dtype=np.int64) + 100
+    for at in range(0, COUNT, 250):
+        graph.add(ordinals[at : at + 250], vectors[at : at + 250])
+    dead = np.zeros(COUNT, bool)
+    dead[::4] = True
+    for position in np.flatnonzero(dead):
+        graph.tombstones.mark(int(position), True)
+    assert recall(graph, vectors, queries, dead) >= 0.95
+
+    kept = graph.write(tmp_path / "graph")
+    again = Graph.load(of, tmp_path / "graph", kept)
+    for position in np.flatnonzero(dead):
+        again.tombstones.mark(int(position), True)
+    again.add(np.array([7], np.int64), queries[:1])
+    found = again.search(queries[0], 1, None, exact=False)
+    assert found.ordinals.tolist() == [7]
+    assert recall(again, np.vstack([vectors, queries[:1]]), queries[1:], np.append(dead, True)) >= 0.95
+
+
+def recall(graph: Graph, vectors: np.ndarray, queries: np.ndarray, dead: np.ndarray) -> float:
+    hits = 0
+    for query in queries:
+        scores = np.where(dead, -2, vectors @ query)
+        best = set((np.argsort(-scores)[:K] + 100).tolist())
+        found = graph.search(query, K, None, exact=False)
+        assert not found.complete
+        assert not any(dead[o - 100] for o in found.ordinals.tolist() if o != 7)
+        hits += len(best & set(found.ordinals[:K].tolist()))
+    return hits / (K * len(queries))
+
+
+def test_compaction_keeps_the_living_and_drops_the_forgotten() -> None:
+    tiers = Tiers(generation(DIMENSION), 2000)
+    vectors = unit_vectors(1500, 3)
+    with tiers.lock:
+        pictures = [tiers.picture_of(str(n).encode(), row) for n, row in enumerate(vectors)]
+    while tiers.drain(256):
+        pass
+    for picture in pictures[::3]:
+        tiers.id_map.refresh(picture)
+    assert not compact(tiers, stopped=lambda: True)
+    assert len(tiers.graph) == 1500
+    assert compact(tiers, stopped=lambda: False)
+    assert len(tiers.graph) == 1000
+    rows = tiers.vectors_of([p for n, p in enumerate(pictures) if n % 3])
+    assert np.array_equal(rows, np.delete(vectors, slice(0, None, 3), axis=0))

@@ -113,7 +113,7 @@ class Applier:
                 ordinals=tuple(picture.ordinal for picture in pictures),
                 fingerprints=tuple(rows),
             )
-            return self._settle(item_id, record, state)
+            return self._settle(item_id, record, state, vectors.times.event_us)
 
     def forget_state(self, item_id: str) -> Applied:
         """A null among the states: everything the state knew of is long deleted, pictures included.
@@ -136,8 +136,8 @@ class Applier:
             return Applied(Outcome.REPEATED)
         return self._settle(item_id, _replace(record, image_at=None, ordinals=(), fingerprints=()), _state_of(record))
 
-    def _settle(self, item_id: str, record: ItemRecord, state: ItemState | None) -> Applied:
-        """Show the item as it is now, and keep its record."""
+    def _settle(self, item_id: str, record: ItemRecord, state: ItemState | None, event_us: int = 0) -> Applied:
+        """Show the item as it is now, and keep its record; `event_us` is the change's own, 0: the state's newest."""
         self.newest_event_us = max(self.newest_event_us, record.event_us)
         findable = can_be_found(state, record)
         with self.tiers.lock:
@@ -147,7 +147,8 @@ class Applier:
             record = _replace(record, searchable_us=now_us if findable else 0)
             self.tiers.show(item_of(item_id, record, state, self.tiers))
         self.store.put(item_id, record)
-        delay_us = now_us - record.event_us if seen and record.event_us else None
+        since_us = event_us or record.event_us
+        delay_us = now_us - since_us if seen and since_us else None
         return Applied(Outcome.CHANGED, delay_us)
 
     def _refusal(self, vectors: VectorRecord) -> Outcome | None:

@@ -44,5 +44,8 @@ unit: setup     ## the pure, fast tests alone
 process: setup  ## the tests with real processes alone
 	$(PYTEST) tests/process
 
+soak: setup     ## what takes longer than continuous integration may: many rounds of kills, each with a seed of its own
+	SOAK_ROUNDS=10 $(PYTEST) tests/process/test_killed_roles.py -rP
+
 clean:          ## remove the environment and the data folder
 	rm -rf $(VENV) .lookalive

@@ -6,6 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 SCORE_DECIMALS = 6
+# More than the float32 noise of a score and the rounding together.
+TIE_WITHIN = 5e-6
 
 Int64Array = npt.NDArray[np.int64]
 Float32Array = npt.NDArray[np.float32]
@@ -24,20 +26,20 @@ class Candidates(NamedTuple):
 NOTHING = Candidates(np.empty(0, np.int64), np.empty(0, np.float64), True)
 
 
-def rounded(scores: npt.NDArray[np.floating]) -> Float64Array:
-    """Scores as they are compared and answered.
-
-    The sum behind one score is taken in another order in the graph than in the buffer; without rounding, that noise
-    (about 1e-7) would decide between equal pictures instead of the item_id.
-    """
-    wide: Float64Array = np.asarray(scores, np.float64)
-    return np.asarray(np.round(wide, SCORE_DECIMALS) + 0.0, np.float64)
-
-
-def best(ordinals: Int64Array, scores: Float64Array, depth: int) -> Candidates:
-    """The `depth` best, and everything that ties with the last of them."""
+def nearly_best(scores: Float32Array, depth: int) -> Int64Array:
+    """Indices of the `depth` best of scores of shape (n,), and of everything that may tie with the last of them."""
     if len(scores) <= depth:
-        return Candidates(ordinals, scores, True)
+        return np.arange(len(scores))
     threshold = np.partition(scores, len(scores) - depth)[len(scores) - depth]
-    kept = scores >= threshold
-    return Candidates(ordinals[kept], scores[kept], bool(kept.all()))
+    return np.flatnonzero(scores >= threshold - TIE_WITHIN)
+
+
+def final_scores(rows: Float32Array, query: Float32Array) -> Float64Array:
+    """The scores of vectors of shape (n, dimension) as they are compared and answered, shape (n,).
+
+    In float32 the same picture scores differently (by about 1e-7) wherever its sum is taken in another order: in the
+    graph, in the buffer, in another shard. Equal pictures would then be ordered by that noise and not by item_id. The
+    few that count are therefore scored again in float64 and rounded.
+    """
+    exact: Float64Array = rows.astype(np.float64) @ query.astype(np.float64)
+    return np.asarray(np.round(exact, SCORE_DECIMALS) + 0.0, np.float64)

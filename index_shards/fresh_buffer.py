@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from index_shards.candidates import BoolArray, Float32Array, Float64Array, Int64Array, rounded
+from index_shards.candidates import BoolArray, Candidates, Float32Array, Int64Array, final_scores, nearly_best
 from schemas.errors import Busy
 
 
@@ -22,14 +22,6 @@ class BufferView(NamedTuple):
     hidden: BoolArray
     start: int
     end: int
-
-
-class BufferScan(NamedTuple):
-    """The vectors of a view against one query: ordinals, scores and hidden marks of shape (n,)."""
-
-    ordinals: Int64Array
-    scores: Float64Array
-    hidden: BoolArray
 
 
 class FreshBuffer:
@@ -98,12 +90,18 @@ class FreshBuffer:
         ordinals = np.concatenate([self._ordinals[piece] for piece in pieces])
         return BufferView(ordinals, np.concatenate([self._hidden[piece] for piece in pieces]), start, self._end)
 
-    def scan(self, view: BufferView, query: Float32Array) -> BufferScan:
-        """Score what the view shows against a query of shape (dimension,); takes no lock."""
+    def search(self, view: BufferView, query: Float32Array, eligible: BoolArray, depth: int) -> Candidates:
+        """The `depth` best of the view's eligible vectors (marks of shape (n,)); takes no lock."""
         pieces = self._pieces(view.start, view.end)
-        scores = rounded(np.concatenate([self._vectors[piece] @ query for piece in pieces]))
-        overwritten = max(self._reserved - self.capacity - view.start, 0)
-        return BufferScan(view.ordinals[overwritten:], scores[overwritten:], view.hidden[overwritten:])
+        scores = np.concatenate([self._vectors[piece] @ query for piece in pieces])
+        overwritten = self._overwritten(view)
+        while True:
+            among = np.flatnonzero(eligible[overwritten:]) + overwritten
+            picked = among[nearly_best(scores[among], depth)]
+            rows = self._vectors[(view.start + picked) % self.capacity]
+            if (now := self._overwritten(view)) == overwritten:
+                return Candidates(view.ordinals[picked], final_scores(rows, query), len(picked) == len(among))
+            overwritten = now
 
     def _pieces(self, start: int, end: int) -> list[slice]:
         """The slots of these sequence numbers, as one run or as two around the ring's end."""
@@ -111,3 +109,7 @@ class FreshBuffer:
         if start == end or first < last:
             return [slice(first, last)]
         return [slice(first, self.capacity), slice(0, last)]
+
+    def _overwritten(self, view: BufferView) -> int:
+        """How many of the view's oldest vectors may be gone by now."""
+        return min(max(self._reserved - self.capacity - view.start, 0), view.end - view.start)

@@ -2,11 +2,11 @@
 
 import math
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from index_shards.candidates import NOTHING, Candidates, Float32Array, Float64Array, Int64Array, best, rounded
+from index_shards.candidates import NOTHING, Candidates, Float32Array, Int64Array, final_scores, nearly_best
 from index_shards.faiss_api import faiss
 from index_shards.locks import ReadWriteLock
 from index_shards.tombstones import Tombstones, selector_of
@@ -26,13 +26,6 @@ SCAN_ROWS = 8192
 # Vectors wanted to learn the ranges of 8-bit codes from.
 TRAINING_VECTORS = 1000
 _CODES = {"fp16": faiss.ScalarQuantizer.QT_fp16, "sq8": faiss.ScalarQuantizer.QT_8bit}
-
-
-class _Looked(NamedTuple):
-    """What a walk found: positions and scores of shape (n,), best first."""
-
-    positions: Int64Array
-    scores: Float32Array
 
 
 class Graph:
@@ -170,12 +163,14 @@ class Graph:
         are among them. Nothing is found when that takes too much of the graph.
         """
         ef = max(self._ef_search, 2 * depth)
+        if not self.tombstones.count:
+            return self._named(self._look(query, depth, ef), query)
         enough = max(depth, LIVING_SHARE * ef)
         while True:
-            found = self._look(query, ef, ef, None)
-            living = ~self.tombstones.dead_at(found.positions)
-            if living.sum() >= enough or not self.tombstones.count:
-                return self._named(found.positions[living][:depth], found.scores[living][:depth])
+            found = self._look(query, ef, ef)
+            living = found[~self.tombstones.dead_at(found)]
+            if len(living) >= enough:
+                return self._named(living[:depth], query)
             ef *= 2
             if ef > WALK_MOST * len(self):
                 return NOTHING
@@ -183,26 +178,26 @@ class Graph:
     def _walk_within(self, query: Float32Array, depth: int, positions: Int64Array) -> Candidates:
         """The best of these positions alone."""
         ef = max(self._ef_search, 2 * depth, math.ceil(EF_PER_SELECTIVITY * len(self) / len(positions)))
-        found = self._look(query, depth, ef, selector_of(positions, len(self)))
-        return self._named(found.positions, found.scores)
+        return self._named(self._look(query, depth, ef, selector_of(positions, len(self))), query)
 
-    def _look(self, query: Float32Array, count: int, ef: int, selector: Any) -> _Looked:
+    def _look(self, query: Float32Array, count: int, ef: int, selector: Any = None) -> Int64Array:
         parameters = faiss.SearchParametersHNSW(efSearch=ef)
         if selector is not None:
             parameters.sel = selector
-        scores, found = self._index.search(query[None], count, params=parameters)
-        there = found[0] >= 0
-        return _Looked(found[0][there], scores[0][there])
+        _, found = self._index.search(query[None], count, params=parameters)
+        positions: Int64Array = found[0]
+        return positions[positions >= 0]
 
-    def _named(self, positions: Int64Array, scores: Float32Array) -> Candidates:
-        return Candidates(self.ordinals[positions], rounded(scores), False)
+    def _named(self, positions: Int64Array, query: Float32Array) -> Candidates:
+        return Candidates(self.ordinals[positions], final_scores(self._decoded(positions), query), False)
 
     def _scan(self, query: Float32Array, depth: int, positions: Int64Array) -> Candidates:
-        scores: Float64Array = np.empty(len(positions), np.float64)
+        scores: Float32Array = np.empty(len(positions), np.float32)
         for at in range(0, len(positions), SCAN_ROWS):
             rows = positions[at : at + SCAN_ROWS]
             scores[at : at + len(rows)] = self._decoded(rows) @ query
-        return best(self.ordinals[positions], rounded(scores), depth)
+        found = self._named(positions[nearly_best(scores, depth)], query)
+        return found._replace(complete=len(found.ordinals) == len(positions))
 
     def _decoded(self, positions: Int64Array) -> Float32Array:
         found: Float32Array = self._index.reconstruct_batch(positions)

@@ -4,9 +4,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from index_shards.candidates import Candidates, Float32Array, best
+from index_shards.candidates import BoolArray, Candidates, Float32Array
 from index_shards.filters import Passed, scan_items
-from index_shards.fresh_buffer import BufferScan
+from index_shards.fresh_buffer import BufferView
 from index_shards.id_map import Item
 from index_shards.tiers import Tiers
 from schemas.errors import InputError
@@ -59,17 +59,17 @@ def search(tiers: Tiers, query: Query) -> Found:
     while True:
         with tiers.lock:
             view = tiers.buffer.view()
-        newest = _of_buffer(tiers.buffer.scan(view, query.vector), depth, passed)
+        newest = tiers.buffer.search(view, query.vector, _eligible_of(view, passed), depth)
         allowed = None if passed is None else passed.ordinals
         settled = tiers.graph.search(query.vector, depth, allowed, query.exact)
         with tiers.lock:
             if tiers.buffer.start > view.end and overtaken < MAX_OVERTAKEN:
                 overtaken += 1
                 continue
-            since = tiers.buffer.scan(tiers.buffer.view(view.end), query.vector)
-            late = Candidates(since.ordinals, since.scores, True)
+            since = tiers.buffer.view(view.end)
+            late = tiers.buffer.search(since, query.vector, ~since.hidden, depth)
             items = _name_items(tiers, query, _merged([newest, settled, late]))
-        if len(items) >= query.k or (newest.complete and settled.complete):
+        if len(items) >= query.k or (newest.complete and settled.complete and late.complete):
             return Found(items, [] if passed is None else passed.unknown_attributes)
         depth *= DEEPER
 
@@ -84,11 +84,9 @@ def _check(tiers: Tiers, query: Query) -> None:
         raise InputError(f"k must be at least 1, not {query.k}", code="bad_k")
 
 
-def _of_buffer(scan: BufferScan, depth: int, passed: Passed | None) -> Candidates:
-    kept = ~scan.hidden
-    if passed is not None:
-        kept &= np.isin(scan.ordinals, passed.ordinals)
-    return best(scan.ordinals[kept], scan.scores[kept], depth)
+def _eligible_of(view: BufferView, passed: Passed | None) -> BoolArray:
+    shown = ~view.hidden
+    return shown if passed is None else shown & np.isin(view.ordinals, passed.ordinals)
 
 
 def _merged(parts: list[Candidates]) -> list[tuple[int, float]]:

@@ -21,7 +21,7 @@ def common_config(kafka: KafkaSettings) -> dict[str, Any]:
         raise NotReady("no Kafka: set LOOKALIVE_KAFKA__BOOTSTRAP_SERVERS, or run `lookalive up`")
     return {
         "bootstrap.servers": kafka.bootstrap_servers,
-        "log_level": 3,
+        "log_level": 2,
         "socket.keepalive.enable": True,
         "reconnect.backoff.max.ms": 2000,
         "topic.metadata.refresh.interval.ms": 30_000,

@@ -1,6 +1,7 @@
 """What both Faust agents share: taking records in order, acknowledging them late, starting and stopping."""
 
 import asyncio
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -80,7 +81,9 @@ class Agent(ABC):
         except TimeoutError:
             log.warning("not_drained", agent=self.name, records=len(self._in_flight))
         # What is buffered inside Faust was not taken: it is read again by whoever comes next.
-        self.app.conf.stream_wait_empty = False
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it is meant to be read late
+            self.app.conf.stream_wait_empty = False
         try:
             async with asyncio.timeout(STOP_S):
                 await self.app.stop()

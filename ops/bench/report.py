@@ -21,7 +21,7 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """One figure. `ratio` is value / baseline; `bound` is what the ratio (or, without one, the value) is promised to be.
+    """One figure. `ratio` is value / baseline; `bound` is promised of the ratio, or of the value where there is none.
 
     `holds` is None where nothing is promised.
     """
@@ -82,7 +82,9 @@ def show(bench: str, rows: Sequence[Row], as_json: bool) -> bool:
     else:
         m = report.machine
         out.print(f"bench {bench} on {m.processor}, {m.cores} cores, {m.memory_gib} GiB", highlight=False)
-        cells = [(r.measure, _short(r.value), r.unit, _short(r.baseline), _short(r.ratio), r.bound, _word(r)) for r in rows]
+        cells = [
+            (r.measure, _short(r.value), r.unit, _short(r.baseline), _short(r.ratio), r.bound, _word(r)) for r in rows
+        ]
         print_table(["measure", "value", "unit", "baseline", "ratio", "bound", "holds"], cells)
     return all(r.holds is not False for r in rows)
 

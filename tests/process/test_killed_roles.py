@@ -1,5 +1,6 @@
 """SIGKILL of any one role but the broker while a load runs: nothing lost, nothing twice, the oracle agrees."""
 
+import os
 import random
 import time
 from collections.abc import Callable
@@ -47,8 +48,9 @@ class Load:
         return change
 
 
+@pytest.mark.parametrize("_round", range(int(os.environ.get("SOAK_ROUNDS", "1"))))
 @pytest.mark.parametrize("role", ["stream/1", "node/n1", "router"])
-def test_killed_while_a_load_runs(start_system: Callable[..., RunningSystem], role: str) -> None:
+def test_killed_while_a_load_runs(start_system: Callable[..., RunningSystem], role: str, _round: int) -> None:
     seed = random.SystemRandom().randrange(2**32)
     print(f"seed {seed}")
     system = start_system(LOOKALIVE_INDEX__SNAPSHOT_EVERY_S="1")

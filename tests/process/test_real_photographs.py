@@ -16,7 +16,9 @@ from tests.process.conftest import RunningSystem
 PHOTOGRAPHS = Path(__file__).parents[3] / "shared" / "data" / "clothing"
 
 pytestmark = [
-    pytest.mark.skipif(not (PHOTOGRAPHS / "items.csv").is_file(), reason=f"no photographs at {PHOTOGRAPHS}: part skipped"),
+    pytest.mark.skipif(
+        not (PHOTOGRAPHS / "items.csv").is_file(), reason=f"no photographs at {PHOTOGRAPHS}: part skipped"
+    ),
     pytest.mark.timeout(600),
 ]
 

@@ -45,7 +45,7 @@ def test_null_value_deletes_the_item_its_key_names() -> None:
 
 @pytest.mark.parametrize("key", [None, b"", b"\xff", b"x" * 513])
 def test_null_value_under_an_unusable_key_is_refused(key: bytes | None) -> None:
-    with pytest.raises(ChangeRejected, match="key|item_id"):
+    with pytest.raises(ChangeRejected, match=r"key|item_id"):
         decode_change(None, key)
 
 
@@ -59,7 +59,11 @@ def test_fields_of_the_producers_own_are_ignored() -> None:
 
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
     max_leaves=8,
 )

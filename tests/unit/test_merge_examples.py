@@ -30,7 +30,11 @@ HISTORIES: dict[str, tuple[list[dict[str, Any]], bool, dict[str, Any]]] = {
     "stale upsert": ([up(5, attributes={"a": 5}), up(3, attributes={"a": 3, "c": 3})], True, {"a": 5}),
     "same version twice": ([up(5, attributes={"a": 5}), up(5, attributes={"a": 5})], True, {"a": 5}),
     "upsert without attributes keeps them": ([up(1, attributes={"a": 1}), up(2)], True, {"a": 1}),
-    "late patch under an upsert without attributes": ([up(1, attributes={"a": 1}), up(9), patch(2, a=2)], True, {"a": 2}),
+    "late patch under an upsert without attributes": (
+        [up(1, attributes={"a": 1}), up(9), patch(2, a=2)],
+        True,
+        {"a": 2},
+    ),
     "empty attributes clear": ([up(1, attributes={"a": 1}), up(2, attributes={})], True, {}),
     "null is a value": ([up(1, attributes={"a": 1}), patch(2, a=None)], True, {"a": None}),
     "delete": ([up(1, attributes={"a": 1}), delete(2)], False, {}),
@@ -38,7 +42,11 @@ HISTORIES: dict[str, tuple[list[dict[str, Any]], bool, dict[str, Any]]] = {
     "stale upsert does not raise the dead": ([delete(4), up(3, attributes={"a": 1})], False, {}),
     "newer upsert does": ([delete(4), up(5, attributes={"a": 1})], True, {"a": 1}),
     "patch alone does not raise the dead": ([up(1), delete(2), patch(3, a=1)], False, {"a": 1}),
-    "no versions: log order": ([up(attributes={"a": 1}), patch(a=2), delete(), up(attributes={"b": 1})], True, {"b": 1}),
+    "no versions: log order": (
+        [up(attributes={"a": 1}), patch(a=2), delete(), up(attributes={"b": 1})],
+        True,
+        {"b": 1},
+    ),
     "no version takes the current one": ([up(7, attributes={"a": 1}), patch(a=2), delete()], False, {}),
 }
 
@@ -68,7 +76,10 @@ def test_picture_is_kept_replaced_and_dropped() -> None:
         return None if state.image is None else state.image.refs
 
     assert images(up(1, image_url="file:///1"), up(2)) == ("file:///1",)
-    assert images(up(1, image_url="file:///1"), up(2, image_urls=["file:///2", "file:///3"])) == ("file:///2", "file:///3")
+    assert images(up(1, image_url="file:///1"), up(2, image_urls=["file:///2", "file:///3"])) == (
+        "file:///2",
+        "file:///3",
+    )
     assert images(up(2, image_url="file:///2"), up(1, image_url="file:///1")) == ("file:///2",)
     assert images(up(1, image_url="file:///1"), up(2, image_urls=[])) == ()
     assert images(up(1, image_url="file:///1"), delete(2), up(3)) is None

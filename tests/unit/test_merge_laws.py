@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 from schemas.changes import CatalogChange
 from schemas.item_state import RANKS, ItemState, Origin, Stamp, apply_change, decode_state, encode_state, join
 
-VALUES = st.one_of(st.none(), st.booleans(), st.integers(0, 3), st.sampled_from(["a", "b"]), st.lists(st.integers(0, 2)))
+VALUES = st.one_of(
+    st.none(), st.booleans(), st.integers(0, 3), st.sampled_from(["a", "b"]), st.lists(st.integers(0, 2))
+)
 ATTRIBUTES = st.dictionaries(st.sampled_from("xyz"), VALUES, max_size=3)
 IMAGES = st.lists(st.sampled_from(["file:///1", "file:///2"]), max_size=2).map(tuple)
 

@@ -157,7 +157,7 @@ class Oracle:
     ) -> list[tuple[str, float]]:
         wanted = parse_filter(raw_filter or {})
         scored = [
-            (item_id, round(float(max(record.matrix() @ vector)), 6))
+            (item_id, round(float(max(record.matrix().astype(np.float64) @ vector.astype(np.float64))), 6))
             for item_id, (state, record) in self.findable().items()
             if item_id != exclude and matches(wanted, state.values())
         ]
@@ -211,9 +211,10 @@ def check_item_answer(stored: StoredItem | None, expected: tuple[ItemState, Vect
 
 
 def check_hits(found: list[tuple[str, float]], expected: list[tuple[str, float]]) -> None:
-    """Equal in order and, but for the last digit, in score."""
-    assert [item_id for item_id, _ in found] == [item_id for item_id, _ in expected]
-    assert np.allclose([s for _, s in found], [s for _, s in expected], atol=2e-6)
+    """Equal in order and in score."""
+    assert [f for f, e in zip(found, expected, strict=False) if f[0] != e[0]] == []
+    assert len(found) == len(expected)
+    assert np.allclose([s for _, s in found], [s for _, s in expected], rtol=0, atol=1e-9)
 
 
 def roundtrip(state: ItemState) -> ItemState:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import structlog
 
 from schemas.backlog import Gate
-from schemas.errors import LogGap, NotReady
+from schemas.errors import NotReady
 from schemas.settings import KafkaSettings
 from streams.endings import end_now
-from streams.gaps import OffsetWatch, oldest_offsets, read_positions
+from streams.gaps import OffsetWatch, first_kept, read_positions
 from streams.in_flight import InFlight
 from streams.metrics import StreamMetrics
 
@@ -45,7 +45,7 @@ class Agent(ABC):
         self._metrics = metrics
         self._in_flight = InFlight(in_flight)
         metrics.in_flight.labels(self.name).set_function(self._in_flight.__len__)
-        self._watch = OffsetWatch(self.source)
+        self._watch = OffsetWatch(contiguous=kafka.embedded)
         self._stopping = False
         self._acknowledging: asyncio.Task[None] | None = None
 
@@ -101,23 +101,22 @@ class Agent(ABC):
         return None
 
     async def check(self, message: Any) -> None:
-        """See that no record is missing before this one (the embedded broker's offsets are contiguous).
+        """See that no record is missing before this one.
 
         Raises:
             LogGap: the broker dropped records that were not read.
-            NotReady: offsets jumped though the broker still has them: reading again from the last commit mends it.
+            NotReady: a record was passed over that the broker still has: reading again from the last commit mends it.
         """
-        if not self._kafka.embedded:
-            return
         if self._watch.is_new(message.generation_id):
             self._watch.begin(message.generation_id, await self._positions())
-        try:
-            self._watch.see(message.partition, message.offset)
-        except LogGap as gap:
-            oldest = await asyncio.to_thread(oldest_offsets, self._kafka, self.source, [message.partition])
-            if oldest[message.partition] > gap.details["wanted"]:
-                raise
-            raise NotReady(f"{gap.message}, but they are still there", code="offset_jump") from gap
+        wanted = self._watch.jump(message.partition, message.offset)
+        if wanted is None:
+            return
+        first = await asyncio.to_thread(first_kept, self._kafka, self.source, message.partition, wanted)
+        if first < message.offset:
+            raise NotReady(
+                f"{self.source}/{message.partition}: offset {message.offset} came before {first}", code="passed_over"
+            )
 
     async def open_gate(self) -> None:
         """Wait until the readers of what is produced have caught up."""

@@ -1,6 +1,5 @@
 """How our Faust apps are configured, in one place: raw bytes in and out, nothing created, nothing served."""
 
-import logging
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,19 +17,11 @@ BATCH_BYTES = 500_000
 LINGER_S = 0.005
 
 
-def quiet_faust() -> None:
-    """Keep Faust's own chatter to warnings, and its use of what newer libraries deprecate to itself."""
-    for name in ("faust", "mode", "aiokafka"):
-        logger = logging.getLogger(name)
-        if logger.level == logging.NOTSET:
-            logger.setLevel(logging.WARNING)
-    for package in ("faust", "mode", "aiokafka", "venusian"):
-        warnings.filterwarnings("ignore", category=DeprecationWarning, module=rf"{package}(\..*)?")
-
-
 def make_app(group: str, kafka: KafkaSettings, folder: Path) -> "faust.App":
     """An app that is one member of a consumer group; `folder` keeps its tables."""
-    quiet_faust()
+    # Faust and what it stands on use what newer libraries deprecate.
+    for package in ("faust", "mode", "aiokafka", "venusian"):
+        warnings.filterwarnings("ignore", category=DeprecationWarning, module=rf"{package}(\..*)?")
     import faust
 
     from streams.prompt_transport import PromptTransport

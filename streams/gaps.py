@@ -2,8 +2,10 @@
 
 from collections.abc import Iterable
 
-from schemas.errors import LogGap
-from schemas.kafka_clients import committed_offsets, end_offsets, make_reader
+from confluent_kafka import TopicPartition
+
+from schemas.errors import LogGap, NotReady
+from schemas.kafka_clients import ANSWER_TIMEOUT_S, committed_offsets, end_offsets, make_reader
 from schemas.settings import KafkaSettings
 
 
@@ -42,17 +44,40 @@ def oldest_offsets(kafka: KafkaSettings, topic: str, partitions: Iterable[int]) 
         reader.close()
 
 
+def first_kept(kafka: KafkaSettings, topic: str, partition: int, wanted: int) -> int:
+    """The offset of the first record at or after `wanted` that the broker keeps.
+
+    Raises:
+        LogGap: records from `wanted` on were dropped.
+        NotReady: the broker does not answer.
+    """
+    reader = make_reader(kafka)
+    try:
+        oldest, _ = end_offsets(reader, topic, [partition])[partition]
+        if wanted < oldest:
+            raise LogGap(topic, partition, wanted, oldest)
+        reader.assign([TopicPartition(topic, partition, wanted)])
+        message = reader.poll(ANSWER_TIMEOUT_S)
+        if message is None or message.error() is not None:
+            raise NotReady(f"{topic}/{partition} cannot be read at offset {wanted}")
+        return int(message.offset() or 0)
+    finally:
+        reader.close()
+
+
 class OffsetWatch:
     """Sees that a consumer's offsets have no holes, partition by partition, within one assignment.
 
-    Offsets of the embedded broker are contiguous, so every jump ahead is a loss. A new generation of the group may
-    start again anywhere at or before what is committed.
+    Offsets of the embedded broker are contiguous. Those of a real one have holes of their own (compaction,
+    transactions), so that there only the first record of each partition is looked at: rebalances are where records get
+    lost. A new generation of the group may start again anywhere at or before what is committed.
     """
 
-    def __init__(self, topic: str) -> None:
-        self._topic = topic
+    def __init__(self, *, contiguous: bool) -> None:
+        self._contiguous = contiguous
         self._generation: int | None = None
         self._wanted: dict[int, int] = {}
+        self._begun: set[int] = set()
 
     def is_new(self, generation: int) -> bool:
         """Whether this is the first record of a new assignment: `begin` comes first then."""
@@ -62,14 +87,12 @@ class OffsetWatch:
         """A new assignment, with the positions its partitions are read from at the latest."""
         self._generation = generation
         self._wanted = dict(positions)
+        self._begun = set()
 
-    def see(self, partition: int, offset: int) -> None:
-        """The next record of a partition.
-
-        Raises:
-            LogGap: records between the last one and this were not read.
-        """
+    def jump(self, partition: int, offset: int) -> int | None:
+        """The offset that was expected before this one, when there is reason to ask the broker about it."""
         wanted = self._wanted.get(partition)
-        if wanted is not None and offset > wanted:
-            raise LogGap(self._topic, partition, wanted, offset)
+        asked = self._contiguous or partition not in self._begun
         self._wanted[partition] = offset + 1
+        self._begun.add(partition)
+        return wanted if wanted is not None and asked and offset > wanted else None

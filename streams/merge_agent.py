@@ -7,7 +7,7 @@ from typing import Any
 
 from embedder.image_store import ImageStore
 from schemas.backlog import Gate
-from schemas.settings import Settings
+from schemas.settings import MIB, Settings
 from schemas.topics import CHANGES, MERGE_GROUP, REJECTS, STATES
 from streams.agent import Agent, Writes, time_us_of
 from streams.faust_app import make_app, raw_topic
@@ -17,6 +17,8 @@ from streams.origin import ChangeRecord, origin_header
 from streams.state_table import StateTable
 
 IN_FLIGHT = 512
+# Per partition; Faust's defaults would let a dozen of them take gigabytes.
+TABLE_OPTIONS = {"write_buffer_size": 8 * MIB, "max_write_buffer_number": 2, "block_cache_size": 16 * MIB}
 HALF_A_MILLISECOND_US = 500
 
 
@@ -39,6 +41,7 @@ class MergeAgent(Agent):
             key_type=bytes,
             value_type=bytes,
             changelog_topic=raw_topic(self.app, STATES, kafka.partitions),
+            options=dict(TABLE_OPTIONS),
         )
         if kafka.embedded:
             self._table.refuse_gaps(kafka)

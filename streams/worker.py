@@ -79,8 +79,8 @@ class StreamWorker:
         await asyncio.gather(*(agent.start() for agent in agents))
 
     async def watch(self) -> None:
-        """Returns never; ends the process when an app has crashed or its table is not being rebuilt any more."""
-        remaining, since = -1, time.monotonic()
+        """Returns never; says what is missing, and ends the process when that does not change any more."""
+        held, since, said = {"": ""}, 0.0, 0.0
         while True:
             await asyncio.sleep(POLL_S)
             for agent in self._agents:
@@ -88,11 +88,14 @@ class StreamWorker:
                     end_now(agent.app.crash_reason or RuntimeError(f"the {agent.name} app has crashed"))
             if self._embedding is not None and not self._embedding.healthy:
                 end_now(NotReady("the embedding worker has ended"))
-            recovering = [a.app.tables.recovery.active_remaining_total() for a in self._agents if a.app.in_recovery]
-            if not recovering or sum(recovering) != remaining:
-                remaining, since = sum(recovering), time.monotonic()
-            elif time.monotonic() - since > STALLED_S:
-                end_now(NotReady(f"the table has not been rebuilt further for {STALLED_S:.0f} s, {remaining} to go"))
+            reasons, now = self.reasons(), time.monotonic()
+            if reasons != held:
+                held, since = reasons, now
+            if reasons and now - since > STALLED_S:
+                end_now(NotReady(f"nothing has moved for {STALLED_S:.0f} s: {reasons}"))
+            if reasons and now - said > SAY_EVERY_S:
+                log.info("not_ready_yet", **reasons)
+                said = now
 
     async def stop(self) -> None:
         """Stop the agents in the order of the data, then the embedder."""

@@ -4,7 +4,6 @@ import asyncio
 
 import pytest
 
-from schemas.errors import LogGap
 from streams.gaps import OffsetWatch
 from streams.in_flight import InFlight
 
@@ -67,31 +66,33 @@ async def test_a_failed_write_ends_everything_after_it() -> None:
     assert len(in_flight) == 2
 
 
-def test_a_jump_within_an_assignment_is_a_gap() -> None:
-    watch = OffsetWatch("catalog.changes")
+def test_a_jump_within_an_assignment_is_seen() -> None:
+    watch = OffsetWatch(contiguous=True)
     assert watch.is_new(1)
     watch.begin(1, {0: 5, 1: 0})
-    watch.see(0, 3)
-    watch.see(0, 4)
-    watch.see(0, 5)
-    with pytest.raises(LogGap) as caught:
-        watch.see(0, 8)
-    assert caught.value.details == {"topic": "catalog.changes", "partition": 0, "wanted": 6, "oldest": 8}
+    assert [watch.jump(0, offset) for offset in (3, 4, 5, 8, 9)] == [None, None, None, 6, None]
 
 
-def test_the_first_record_of_an_assignment_may_not_lie_behind_a_hole() -> None:
-    watch = OffsetWatch("catalog.changes")
+def test_the_first_record_of_an_assignment_may_not_lie_ahead() -> None:
+    watch = OffsetWatch(contiguous=True)
     watch.begin(1, {0: 5})
-    with pytest.raises(LogGap):
-        watch.see(0, 6)
+    assert watch.jump(0, 6) == 5
+    assert watch.jump(3, 100) is None
+
+
+def test_holes_of_a_real_log_are_asked_about_once_per_assignment() -> None:
+    watch = OffsetWatch(contiguous=False)
+    watch.begin(1, {0: 5})
+    assert [watch.jump(0, offset) for offset in (6, 8, 20)] == [5, None, None]
+    watch.begin(2, {0: 21})
+    assert watch.jump(0, 22) == 21
 
 
 def test_a_new_assignment_starts_again() -> None:
-    watch = OffsetWatch("catalog.changes")
+    watch = OffsetWatch(contiguous=True)
     watch.begin(1, {0: 5})
-    watch.see(0, 5)
+    assert watch.jump(0, 5) is None
     assert not watch.is_new(1)
     assert watch.is_new(2)
     watch.begin(2, {0: 50, 3: 0})
-    watch.see(0, 50)
-    watch.see(3, 0)
+    assert [watch.jump(0, 50), watch.jump(3, 0)] == [None, None]

@@ -4,10 +4,14 @@ import os
 import platform
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
 from ops.console import out, print_json, print_table
+
+# Columns of a table that is read from a file.
+TABLE_WIDTH = 130
 
 
 class Machine(msgspec.Struct, frozen=True, kw_only=True):
@@ -21,9 +25,10 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """One figure. `ratio` is value / baseline; `bound` is promised of the ratio, or of the value where there is none.
+    """One figure. `ratio` is value / baseline; `bound` says what is promised of which of them.
 
-    `holds` is None where nothing is promised.
+    The measure of a row with a baseline is named so as well, "value / baseline". `holds` is None where nothing is
+    promised.
     """
 
     measure: str
@@ -51,16 +56,25 @@ def row(
     baseline: float | None = None,
     at_least: float | None = None,
     at_most: float | None = None,
+    of: Literal["ratio", "value"] | None = None,
+    said: str | None = None,
 ) -> Row:
-    """A row; the bound is on the ratio where there is a baseline, else on the value."""
+    """A row with one bound at most: of the ratio where there is a baseline, else of the value, unless `of` is given.
+
+    `said` is the bound in words, where it was worked out from something.
+    """
     ratio = None if not baseline else value / baseline
-    judged = value if ratio is None else ratio
+    subject = of or ("value" if baseline is None else "ratio")
+    judged = ratio if subject == "ratio" else value
     bound, holds = None, None
     if at_least is not None:
-        bound, holds = f">= {at_least:g}", judged >= at_least
+        # A ratio that cannot be formed keeps no promise, and neither does a figure that is not a number.
+        bound, holds = f"{subject} >= {at_least:g}", judged is not None and judged >= at_least
     elif at_most is not None:
-        bound, holds = f"<= {at_most:g}", judged <= at_most
-    return Row(measure=measure, value=value, unit=unit, baseline=baseline, ratio=ratio, bound=bound, holds=holds)
+        bound, holds = f"{subject} <= {at_most:g}", judged is not None and judged <= at_most
+    return Row(
+        measure=measure, value=value, unit=unit, baseline=baseline, ratio=ratio, bound=said or bound, holds=holds
+    )
 
 
 def this_machine() -> Machine:
@@ -80,6 +94,8 @@ def show(bench: str, rows: Sequence[Row], as_json: bool) -> bool:
     if as_json:
         print_json(report)
     else:
+        if not out.is_terminal:
+            out.width = max(out.width, TABLE_WIDTH)
         m = report.machine
         out.print(f"bench {bench} on {m.processor}, {m.cores} cores, {m.memory_gib} GiB", highlight=False)
         cells = [
@@ -90,9 +106,12 @@ def show(bench: str, rows: Sequence[Row], as_json: bool) -> bool:
 
 
 def _processor() -> str:
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
     return platform.machine()
 
 

@@ -8,14 +8,17 @@ import typer
 
 from ops.catalog_writer import CatalogWriter
 from ops.console import out, print_json, print_table, progress_bar, spoken_errors
-from ops.endpoints import kafka_of
+from ops.endpoints import kafka_of, router_of
+from ops.freshness import item_delay_ms
+from ops.reject_log import read_rejects, reject_ends
+from ops.settling import wait_settled
 from schemas.changes import CatalogChange, check_item_id, decode_change, encode_change
 from schemas.errors import InputError, NotReady
 from schemas.settings import Settings
 
 catalog = typer.Typer(no_args_is_help=True, help="Send catalogue changes and read what was refused.")
 
-WAIT_S = 600.0
+WAIT_S, COUNTED_REJECTS = 600.0, 1_000_000
 JsonFlag = Annotated[bool, typer.Option("--json", help="print JSON for scripts")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="show what would be sent, send nothing")]
 Wait = Annotated[bool, typer.Option("--wait", help="return when everything sent has been applied by the shards")]
@@ -114,8 +117,6 @@ def rejects(
 ) -> None:
     """Show what was refused, and why."""
     settings = _settings()
-    from ops.reject_log import read_rejects
-
     with spoken_errors(as_json):
         rows = read_rejects(kafka_of(settings), limit, reason)
     if as_json:
@@ -163,19 +164,42 @@ def _send(change: CatalogChange, as_json: bool, dry_run: bool, wait: bool) -> No
     settings = _settings()
     with spoken_errors(as_json):
         decode_change(encode_change(change), change.item_id.encode())
+        sent: dict[str, Any] = {"change": json.loads(encode_change(change)), "sent": not dry_run}
         if not dry_run:
-            writer = CatalogWriter(kafka_of(settings))
+            kafka = kafka_of(settings)
+            before = reject_ends(kafka) if wait else {}
+            writer = CatalogWriter(kafka)
             writer.write(change)
             writer.close()
-        if wait and not dry_run:
-            from ops.settling import wait_settled
-
-            if not wait_settled(kafka_of(settings), WAIT_S):
-                raise NotReady(f"sent, but not applied after {WAIT_S:.0f} s")
-    sent = {"op": change.op, "item_id": change.item_id, "sent": not dry_run}
+            if wait:
+                sent["findable"] = _followed(settings, change, before)
     if as_json:
         print_json(sent)
-    else:
+        return
+    what = f"{change.op} of {change.item_id}"
+    if dry_run:
+        out.print(f"would send {json.dumps(sent['change'])}", highlight=False, markup=False, soft_wrap=True)
+    elif wait:
         out.print(
-            f"{'would send' if dry_run else 'sent'} {change.op} of {change.item_id}", highlight=False, markup=False
+            f"{what} is through; the item can{'' if sent['findable'] else 'not'} be found",
+            highlight=False,
+            markup=False,
         )
+    else:
+        out.print(f"sent {what}", highlight=False, markup=False)
+
+
+def _followed(settings: Settings, change: CatalogChange, before: dict[int, int]) -> bool:
+    """Whether the item can be found once its change is through.
+
+    Raises:
+        NotReady: it is not through in time.
+        InputError: it was rejected, with the reason.
+    """
+    kafka = kafka_of(settings)
+    if not wait_settled(kafka, WAIT_S):
+        raise NotReady(f"sent, but not applied after {WAIT_S:.0f} s")
+    refused = [r for r in read_rejects(kafka, COUNTED_REJECTS, since=before) if r.item_id == change.item_id]
+    if refused:
+        raise InputError(f"{change.op} of {change.item_id} was rejected: {refused[0].message}", code=refused[0].reason)
+    return item_delay_ms(router_of(settings), change.item_id) is not None

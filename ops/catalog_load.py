@@ -12,21 +12,26 @@ from ops.catalog_writer import CatalogWriter
 from ops.console import err
 from ops.endpoints import kafka_of, router_of
 from ops.freshness import Delays, sampled_delays
+from ops.reject_log import read_rejects, reject_ends
 from ops.settling import wait_settled
 from schemas.settings import KafkaSettings, Settings
 
 SHOWN_BAD_ROWS = 10
-SAMPLED_ITEMS = 500
+SAMPLED_ITEMS, COUNTED_REJECTS = 500, 1_000_000
 
 
 class LoadSummary(msgspec.Struct, kw_only=True):
-    """What a load did; `delays` are of a sample of its items, once they are searchable."""
+    """What a load did; `rejected` counts what was refused until it settled, None where that was not waited for.
+
+    `delays` are of a sample of its items, once they are searchable.
+    """
 
     sent: int = 0
     bad_rows: int = 0
     seconds: float = 0.0
     items_per_s: float = 0.0
     settled: bool = False
+    rejected: int | None = None
     dry_run: bool = False
     delays: Delays | None = None
 
@@ -37,7 +42,9 @@ class LoadSummary(msgspec.Struct, kw_only=True):
         if self.bad_rows:
             words.append(f"{self.bad_rows} rows could not be read")
         if self.settled:
-            words.append("all applied")
+            words.append("everything is through")
+        if self.rejected:
+            words.append(f"{self.rejected} rejected (see `lookalive catalog rejects`)")
         if self.delays is not None and self.delays.found:
             words.append(self.delays.sentence())
         return "; ".join(words)
@@ -65,6 +72,7 @@ def load_source(
     summary, sample = LoadSummary(dry_run=dry_run), list[str]()
     kafka = settings.kafka if dry_run else kafka_of(settings)
     writer = None if dry_run else CatalogWriter(kafka)
+    rejects_before = reject_ends(kafka) if wait_s > 0 and not dry_run else None
     started = time.monotonic()
     for row in itertools.islice(source, limit):
         progress.advance(task)
@@ -85,6 +93,7 @@ def load_source(
     summary.seconds = time.monotonic() - started
     summary.items_per_s = summary.sent / max(summary.seconds, 1e-9)
     if summary.settled:
+        summary.rejected = len(read_rejects(kafka, COUNTED_REJECTS, since=rejects_before))
         summary.delays = sampled_delays(router_of(settings), sample)
     return summary
 

@@ -25,6 +25,8 @@ class Child:
         self._backoff_s = FIRST_BACKOFF_S
         self._started_s = 0.0
         self._restart_s: float | None = None
+        if log_path.exists():
+            log_path.replace(log_path.with_suffix(".previous.log"))
 
     @property
     def pid(self) -> int:

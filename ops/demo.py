@@ -1,10 +1,13 @@
 """`lookalive demo`: the whole system with a catalogue streaming in, searched and changed while you look."""
 
+import itertools
 import threading
 import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import NamedTuple, Protocol
 from urllib.error import HTTPError, URLError
-from urllib.parse import quote
+from urllib.parse import quote, unquote, urlsplit
 from urllib.request import urlopen
 
 import msgspec
@@ -19,7 +22,7 @@ from ops.sample_catalog import draw_catalog, live_changes
 from ops.search_commands import hit_rows, search_router
 from ops.settling import wait_settled
 from ops.supervisor import RoleFailed, Supervisor
-from schemas.changes import CatalogChange
+from schemas.changes import CatalogChange, parse_time_us
 from schemas.errors import LookaliveError, NotReady
 from schemas.settings import Settings
 
@@ -54,6 +57,25 @@ def run_demo(settings: Settings, images: Path | None, count: int, seed: int, onc
             supervisor.stop()
 
 
+class Event(Protocol):
+    """A change of the catalogue, and the sentence that tells of it."""
+
+    @property
+    def sentence(self) -> str:
+        """For people."""
+
+    @property
+    def change(self) -> CatalogChange:
+        """For Kafka; its time is set when it is sent."""
+
+
+class OwnChange(NamedTuple):
+    """An event of the visitor's own catalogue."""
+
+    sentence: str
+    change: CatalogChange
+
+
 class Show(threading.Thread):
     """What a visitor sees: the catalogue streaming in, a few searches, then a catalogue that keeps changing."""
 
@@ -78,13 +100,12 @@ class Show(threading.Thread):
         """The whole show; a failure ends the demo with its sentence."""
         try:
             self._writer = CatalogWriter(kafka_of(self._settings))
-            sent = self._stream_in(self._own() if self._images is not None else self._drawn())
-            self._search([item_id for item_id in sent if item_id in self._pictures])
+            sent = self._own() if self._images is not None else self._drawn()
+            self._stream_in(sent)
+            self._search([change.item_id for change in sent if change.item_id in self._pictures])
             self._say_how()
-            if self._images is None:
-                self._keep_changing()
-            elif not self._once:
-                self._ending.wait()
+            drawn = self._images is None
+            self._keep_changing(live_changes(self._items, self._folder, self._seed) if drawn else _in_and_out(sent))
             self._writer.close()
         except LookaliveError as error:
             self.failed = True
@@ -102,9 +123,11 @@ class Show(threading.Thread):
         changes = [row for row in open_source(self._images) if not isinstance(row, BadRow)]
         if not changes:
             raise NotReady(f"there is no picture in {self._images}")
+        local = {c.item_id: c.images[0] for c in changes if c.images and c.images[0].startswith("file:")}
+        self._pictures = {item_id: Path(unquote(urlsplit(url).path)) for item_id, url in local.items()}
         return changes
 
-    def _stream_in(self, changes: list[CatalogChange]) -> list[str]:
+    def _stream_in(self, changes: list[CatalogChange]) -> None:
         started = time.monotonic()
         with progress_bar() as bar:
             task = bar.add_task("streaming it in", total=len(changes), note="")
@@ -119,10 +142,8 @@ class Show(threading.Thread):
         seconds = time.monotonic() - started
         if not done:
             raise NotReady(f"the catalogue was not searchable after {SETTLE_S:.0f} s")
-        item_ids = [change.item_id for change in changes]
-        delays = sampled_delays(self._router, item_ids[:1000])
+        delays = sampled_delays(self._router, [change.item_id for change in changes[:1000]])
         say(f"{len(changes)} items searchable after {seconds:.1f} s; {delays.sentence()}")
-        return item_ids
 
     def _search(self, item_ids: list[str]) -> None:
         for item_id in item_ids[:: max(len(item_ids) // SEARCHES, 1)][:SEARCHES]:
@@ -144,9 +165,9 @@ class Show(threading.Thread):
         say(f"or in a browser: {self._router}/   (Ctrl-C ends the demo)")
         say("")
 
-    def _keep_changing(self) -> None:
+    def _keep_changing(self, events: Iterable[Event]) -> None:
         say("the catalogue keeps changing:")
-        for number, event in enumerate(live_changes(self._items, self._folder, self._seed)):
+        for number, event in enumerate(events):
             if self._ending.wait(CHANGE_EVERY_S) or (self._once and number >= CHANGES_ONCE):
                 return
             change = msgspec.structs.replace(event.change, time_us=now_us())
@@ -174,10 +195,15 @@ class Show(threading.Thread):
         return None
 
 
+def _in_and_out(catalog: list[CatalogChange]) -> Iterator[Event]:
+    """Endless changes of a catalogue that is not ours to draw: every item is withdrawn once and comes back."""
+    for change in itertools.cycle(catalog):
+        yield OwnChange(f"withdrew {change.item_id}", CatalogChange(op="delete", item_id=change.item_id))
+        yield OwnChange(f"{change.item_id} is back", msgspec.structs.replace(change, version=None))
+
+
 def _event_us(url: str) -> int | None:
     """The time of an item's newest event; None while it cannot be found."""
-    from schemas.changes import parse_time_us
-
     try:
         with urlopen(url, timeout=5) as answer:
             return parse_time_us(msgspec.json.decode(answer.read())["event_time"])

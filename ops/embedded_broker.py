@@ -2,8 +2,9 @@
 
     python -m ops.embedded_broker --partitions 12 --topic vectors.g1
 
-It keeps everything in memory, about 5 MiB per partition, and forgets it when it ends. It answers no CreateTopics, so
-topics are made here: at the start, and later through `POST /topics` of its control address, on loopback only.
+It keeps everything in memory, about 5 MiB per partition (64 of `catalog.changes`), and forgets it when it ends. It
+answers no CreateTopics, so topics are made here: at the start, and later through `POST /topics` of its control address,
+on loopback only.
 The calls are those of rdkafka_mock.h (https://github.com/confluentinc/librdkafka).
 """
 
@@ -25,8 +26,9 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
+from ops.ring_size import widen
 from schemas.errors import LogError, NotReady
-from schemas.topics import base_topics
+from schemas.topics import CHANGES, base_topics
 
 START_TIMEOUT_S, STOP_TIMEOUT_S = 20.0, 3.0
 HOST = "127.0.0.1"
@@ -159,6 +161,9 @@ def main(arguments: list[str] | None = None) -> int:
     if options.partitions < 1:
         parser.error("--partitions must be at least 1")
     cluster = MockCluster()
+    cluster.create_topic(CHANGES, options.partitions)
+    if not widen(options.partitions):
+        sys.stderr.write("the embedded broker keeps only 5 MiB of each partition: long bursts may outrun it\n")
     for spec in base_topics(options.partitions):
         cluster.create_topic(spec.name, spec.partitions)
     for name in options.topic:

@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 
 from schemas.errors import NotReady
-from schemas.settings import KafkaSettings, Settings
+from schemas.settings import KafkaSettings, RouterSettings, Settings
 
 
 class Endpoints(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,10 +62,19 @@ def kafka_of(settings: Settings) -> KafkaSettings:
 
 
 def router_of(settings: Settings) -> str:
-    """The router's address: that of the running system, else the one configured."""
+    """The router's address: that of the running system, else the one set.
+
+    Raises:
+        NotReady: neither is there; the default address may be somebody else's.
+    """
     running = read_endpoints(settings.data_path)
     if running is not None:
         return running.router
+    if settings.router == RouterSettings():
+        raise NotReady(
+            f"nothing runs with the data folder {settings.data_path}: start `lookalive up` or `lookalive demo` first, "
+            "or set LOOKALIVE_ROUTER__PORT"
+        )
     return f"http://{settings.router.host}:{settings.router.port}"
 
 

@@ -11,8 +11,22 @@ from schemas.settings import KafkaSettings
 from schemas.topics import REJECTS
 
 
-def read_rejects(kafka: KafkaSettings, limit: int, reason: str | None = None) -> list[Reject]:
+def reject_ends(kafka: KafkaSettings) -> dict[int, int]:
+    """Where the rejects end now, per partition: what comes later is after this moment."""
+    partitions = installed_partitions(read_cluster(kafka))
+    reader = make_reader(kafka)
+    try:
+        return {p: high for p, (_, high) in end_offsets(reader, REJECTS, range(partitions)).items()}
+    finally:
+        reader.close()
+
+
+def read_rejects(
+    kafka: KafkaSettings, limit: int, reason: str | None = None, since: dict[int, int] | None = None
+) -> list[Reject]:
     """The newest `limit` rows, newest first by the time of the refused record; of one reason when one is given.
+
+    `since` leaves away what was there at an earlier `reject_ends`.
 
     Raises:
         NotReady: the broker does not answer.
@@ -22,8 +36,9 @@ def read_rejects(kafka: KafkaSettings, limit: int, reason: str | None = None) ->
     rows: list[Reject] = []
     try:
         ends = end_offsets(reader, REJECTS, range(partitions))
-        left = {p: high for p, (low, high) in ends.items() if high > low}
-        reader.assign([TopicPartition(REJECTS, p, ends[p][0]) for p in left])
+        starts = {p: max(low, (since or {}).get(p, 0)) for p, (low, _) in ends.items()}
+        left = {p: high for p, (_, high) in ends.items() if high > starts[p]}
+        reader.assign([TopicPartition(REJECTS, p, starts[p]) for p in left])
         while left:
             message = reader.poll(ANSWER_TIMEOUT_S)
             if message is None or message.error() is not None:

@@ -49,7 +49,7 @@ def search_router(router: str, image: Path | None, item: str | None, options: di
         LookaliveError: what the router says no to.
     """
     if (image is None) == (item is None):
-        raise InputError("say what to look for: a picture, or --item ID")
+        raise InputError("say what to look for: a picture or --item ID, one of them")
     with RouterClient(router) as client:
         if image is None:
             assert item is not None

@@ -28,5 +28,5 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="print JSON for 
     if as_json:
         print_json(rows)
         return
-    columns = ["generation", "shard", "node", "state", "items", "graph", "buffer", "dead", "MiB", "lag", "note"]
+    columns = ["gen", "shard", "node", "state", "items", "graph", "buffer", "dead", "MiB", "lag", "note"]
     print_table(columns, [row.cells() for row in rows])

@@ -26,7 +26,7 @@ class ShardRow(msgspec.Struct, frozen=True, kw_only=True):
     def cells(self) -> tuple[object, ...]:
         """The row of the table for people."""
         counts = (self.items, self.graph_vectors, self.buffer_vectors, self.dead_vectors)
-        size = round(self.size_bytes / MIB, 1)
+        size = f"{self.size_bytes / MIB:.1f}"
         return (self.generation, self.shard, self.node, self.state, *counts, size, self.lag, self.error)
 
 

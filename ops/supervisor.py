@@ -21,8 +21,12 @@ from schemas.topics import vectors_topic
 
 STOP_S = 11.0
 EMBEDDED_SESSION_MS = 2000
-FINAL_EXITS = {EXIT_GAP: "changes were lost by the broker before they were read", EXIT_CONFIG: "wrong configuration"}
-DERIVED = ("nodes", "stream", "run", "logs")
+FINAL_EXITS = {
+    EXIT_GAP: "the broker dropped changes before they were read. The embedded one keeps a bounded part of the log: "
+    "send more slowly, send file: references instead of data: pictures, or use a real Kafka (--kafka HOST:PORT)",
+    EXIT_CONFIG: "wrong configuration",
+}
+DERIVED = ("nodes", "stream", "run", "images")
 
 
 class RoleFailed(LookaliveError):
@@ -97,6 +101,7 @@ class Supervisor:
 
     def _start(self) -> Endpoints:
         self._lock = lock_data_folder(self._asked.data_path)
+        check_port_is_free(self._asked.router.host, self._asked.router.port)
         self.settings = self._with_kafka()
         names = [f"n{i + 1}" for i in range(self.settings.node.count)]
         view = install(self.settings, names)
@@ -166,6 +171,22 @@ def free_port(host: str) -> int:
     with socket.socket() as probe:
         probe.bind((host, 0))
         return int(probe.getsockname()[1])
+
+
+def check_port_is_free(host: str, port: int) -> None:
+    """Find out before anything is started.
+
+    Raises:
+        SettingsError: somebody listens there already.
+    """
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise SettingsError(
+                f"port {port} on {host} cannot be used: {error.strerror}; choose another with --port, or 0 for any"
+            ) from error
 
 
 def lock_data_folder(data_path: Path) -> IO[bytes]:

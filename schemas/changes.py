@@ -1,6 +1,6 @@
 """A catalogue change as a producer sends it: decoding, validation and the reasons for refusal."""
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 import msgspec
@@ -11,6 +11,7 @@ MAX_ITEM_ID_BYTES = 512
 MAX_IMAGES = 8
 MAX_ATTRIBUTES_BYTES = 64 * 1024
 MAX_ATTRIBUTES_DEPTH = 64
+_EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 
 Op = Literal["upsert", "patch", "delete"]
@@ -41,7 +42,7 @@ class _WireChange(msgspec.Struct):
     image_urls: list[str] | None = None
     attributes: dict[str, Any] | None = None
     version: int | None = None
-    event_time: str | int | None = None
+    event_time: str | None = None
 
 
 _decoder = msgspec.json.Decoder(_WireChange)
@@ -77,12 +78,12 @@ def encode_change(change: CatalogChange) -> bytes:
     if change.version is not None:
         wire["version"] = change.version
     if change.time_us is not None:
-        wire["event_time"] = change.time_us
+        wire["event_time"] = iso_time(change.time_us)
     return msgspec.json.encode(wire)
 
 
 def check_item_id(item_id: object) -> str:
-    """The item id itself when it is one: a non-empty string of at most 512 bytes."""
+    """The item id itself when it is one: a non-empty string of at most 512 bytes without control characters."""
     if not isinstance(item_id, str) or not item_id:
         raise ChangeRejected("item_id must be a non-empty string", code="bad_id")
     try:
@@ -95,6 +96,8 @@ def check_item_id(item_id: object) -> str:
             code="bad_id",
             size_bytes=size_bytes,
         )
+    if any(ord(character) < 32 or ord(character) == 127 for character in item_id):
+        raise ChangeRejected("item_id must not hold control characters such as line breaks", code="bad_id")
     return item_id
 
 
@@ -174,22 +177,26 @@ def _images(wire: _WireChange) -> tuple[str, ...] | None:
     return tuple(wire.image_urls)
 
 
-def parse_time_us(value: str | int) -> int:
-    """Microseconds since the epoch of an ISO 8601 time with a zone (or of that number itself).
+def parse_time_us(text: str) -> int:
+    """Microseconds since the epoch of an ISO 8601 time with a zone.
 
     Raises:
-        ChangeRejected: `bad_schema`, when it is no time, has no zone or lies outside 64 bits.
+        ChangeRejected: `bad_schema`, when it is no time, has no zone or lies before 1970.
     """
-    if isinstance(value, int):
-        if not 0 <= value <= INT64_MAX:
-            raise ChangeRejected("`event_time` in microseconds must be positive and fit 64 bits", code="bad_schema")
-        return value
     try:
-        moment = msgspec.convert(value, datetime)
+        moment = msgspec.convert(text, datetime)
     except msgspec.ValidationError as error:
         raise ChangeRejected(
-            f"`event_time` must look like 2026-11-21T09:00:00Z, not {value!r:.60}", code="bad_schema"
+            f"`event_time` must look like 2026-11-21T09:00:00Z, not {text!r:.60}", code="bad_schema"
         ) from error
     if moment.tzinfo is None:
         raise ChangeRejected("`event_time` needs a time zone, as in 2026-11-21T09:00:00Z", code="bad_schema")
-    return round(moment.timestamp() * 1_000_000)
+    time_us = (moment - _EPOCH) // _MICROSECOND
+    if time_us < 0:
+        raise ChangeRejected(f"`event_time` must not lie before 1970: {text!r:.60}", code="bad_schema")
+    return time_us
+
+
+def iso_time(time_us: int) -> str:
+    """The ISO 8601 time, in UTC, of microseconds since the epoch."""
+    return (_EPOCH + time_us * _MICROSECOND).isoformat(timespec="microseconds").replace("+00:00", "Z")

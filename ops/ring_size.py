@@ -2,8 +2,9 @@
 
 librdkafka's mock cluster keeps 5 MiB or 100,000 batches of each partition and has no call to change that. Another
 team's producer cannot be held back by us, and a burst of a few seconds is longer than that. So the two numbers, which
-lie side by side in each partition's structure, are raised where they lie: only when exactly as many such pairs are found
-as there are partitions, and before the first client connects; else the log stays as small as it was, and that is said.
+lie side by side in each partition's structure, are raised where they lie: only when exactly as many such pairs are
+found as there are partitions, and before the first client connects; else the log stays as small as it was, and that
+is said.
 """
 
 import ctypes

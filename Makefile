@@ -26,6 +26,8 @@ $(STAMP): pyproject.toml requirements/$(GPU).txt requirements/uv.txt
 lock:           ## resolve the requirements again (names, versions and hashes only)
 	$(BIN)/uv pip compile pyproject.toml --extra cpu --extra dev --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header -q --upgrade -o requirements/cpu.txt
 	$(BIN)/uv pip compile pyproject.toml --extra gpu --extra dev --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header -q --upgrade -o requirements/gpu.txt
+	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["bench"], sep="\n")' | \
+	  $(BIN)/uv pip compile - -c requirements/cpu.txt --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header --no-annotate -q -o requirements/bench.txt
 
 demo: setup     ## the whole system on this machine with a sample catalogue streaming in (IMAGES=folder for your own)
 	@$(BIN)/lookalive demo $(if $(IMAGES),--images "$(IMAGES)")
@@ -46,6 +48,14 @@ process: setup  ## the tests with real processes alone
 
 soak: setup     ## what takes longer than continuous integration may: many rounds of kills, each with a seed of its own
 	SOAK_ROUNDS=10 $(PYTEST) tests/process/test_killed_roles.py -rP
+
+bench: setup    ## a shard beside raw FAISS and other libraries (ITEMS=200000, ONLY=group)
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/bench.txt || { \
+	  echo "bench: hnswlib could not be built (it needs a C++ compiler): going on without it"; \
+	  awk '/^[a-z]/ { skip = /^hnswlib==/ } !skip' requirements/bench.txt | \
+	    $(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r - || \
+	    echo "bench: usearch could not be installed: going on without it"; }
+	$(BIN)/lookalive bench shard $(if $(ITEMS),--items $(ITEMS)) $(if $(ONLY),--only $(ONLY))
 
 clean:          ## remove the environment and the data folder
 	rm -rf $(VENV) .lookalive

@@ -42,4 +42,5 @@ def final_scores(rows: Float32Array, query: Float32Array) -> Float64Array:
     few that count are therefore scored again in float64 and rounded.
     """
     exact: Float64Array = rows.astype(np.float64) @ query.astype(np.float64)
-    return np.asarray(np.round(exact, SCORE_DECIMALS) + 0.0, np.float64)
+    scores: Float64Array = exact.round(SCORE_DECIMALS) + 0.0
+    return scores

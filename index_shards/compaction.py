@@ -1,52 +1,184 @@
-"""Getting rid of the dead: a new graph of the living vectors, built beside the one that is searched."""
+"""Getting rid of the dead: a new graph of the living vectors, built beside the one that is searched.
+
+The old graph goes on being searched and taking what is drained. The new one copies it position by position; since
+vectors are only ever appended, what was drained meanwhile is simply what comes last. What is deleted meanwhile is
+marked in both. It needs the memory of the living vectors and their links once more while it runs.
+"""
 
 from collections.abc import Callable
+from enum import Enum
 
 import numpy as np
+import structlog
 
-from index_shards.candidates import Int64Array
-from index_shards.graph import GROWTH, TRAINING_VECTORS, Graph
+from index_shards.candidates import Float32Array, Int64Array
+from index_shards.dead_hits import DeadHits
+from index_shards.graph import TRAINING_VECTORS, Graph
+from index_shards.graph_search import search_graph
 from index_shards.tiers import Tiers
+from index_shards.tombstones import selector_of
 
-DEAD_SHARE = 0.5
+log = structlog.get_logger()
+
 DEAD_AT_LEAST = 1000
-SLICE = 256
+# A deleted neighbourhood is worth a new graph when at least this many, and this share, of all vectors are forgotten.
+HOLE_AT_LEAST, HOLE_SHARE = 100, 0.005
+EF_CONSTRUCTION = 200
+ROOM = 1.1
+CHECKED_QUERIES, CHECKED_K = 64, 10
+# A new graph whose recall is lower by more than this, about twice the noise of so many queries, is refused.
+WORSE_WITHIN = 0.02
+# After a refusal so many times as many must be forgotten before it is tried again.
+AGAIN_AFTER = 1.5
+
+#     copying ──> checking ──> catching up ──> swapped
+#        │            │             │
+#        │            └──> refused  │
+#        └────────────┴─────────────┴──> cancelled
 
 
-def is_due(tiers: Tiers) -> bool:
-    """Whether more than half of the graph is forgotten, and that is enough to matter.
+class Stage(Enum):
+    """How far a compaction is; the diagram is above."""
 
-    A hidden picture of an item that is not live is counted as dead but kept.
-    """
-    dead, total = tiers.graph.tombstones.count, len(tiers.graph)
-    return dead >= DEAD_AT_LEAST and dead > DEAD_SHARE * total and _forgotten(tiers).size > DEAD_SHARE * total
+    COPYING = "copying"
+    CHECKING = "checking"
+    CATCHING_UP = "catching up"
+    SWAPPED = "swapped"
+    REFUSED = "refused"
+    CANCELLED = "cancelled"
+
+
+_OVER = (Stage.SWAPPED, Stage.REFUSED, Stage.CANCELLED)
+
+
+def is_due(tiers: Tiers, dead_share: float) -> bool:
+    """Whether more than `dead_share` of the graph is forgotten, or enough of what recent searches met."""
+    forgotten, total = tiers.graph.forgotten, len(tiers.graph)
+    if tiers.building is not None or forgotten < AGAIN_AFTER * tiers.refused_forgotten:
+        return False
+    if forgotten >= DEAD_AT_LEAST and forgotten > dead_share * total:
+        return True
+    return forgotten >= max(HOLE_AT_LEAST, HOLE_SHARE * total) and tiers.dead_hits.has_holes
 
 
 def compact(tiers: Tiers, stopped: Callable[[], bool]) -> bool:
-    """Build, then swap; False when it was stopped half-way. Nothing is drained meanwhile, searches go on.
-
-    It needs the memory of the living vectors once more while it runs.
-    """
-    with tiers.drain_lock:
-        old = tiers.graph
-        fresh = Graph(tiers.generation)
-        total = len(old)
-        positions = np.setdiff1d(np.arange(total, dtype=np.int64), _forgotten(tiers), assume_unique=True)
-        fresh.reserve(int(len(positions) * GROWTH))
-        if fresh.wants_training and len(positions):
-            fresh.train(old.vectors(positions[:TRAINING_VECTORS]))
-        for at in range(0, len(positions), SLICE):
-            if stopped():
-                return False
-            rows = positions[at : at + SLICE]
-            fresh.add(old.ordinals[rows], old.vectors(rows))
-        tiers.swap(fresh)
-    return True
+    """Compact in one go; False when it was stopped or refused."""
+    compaction = Compaction(tiers)
+    while not compaction.over:
+        if stopped():
+            compaction.cancel()
+        else:
+            compaction.step(64)
+    return compaction.stage is Stage.SWAPPED
 
 
-def _forgotten(tiers: Tiers) -> Int64Array:
-    """Positions in the graph of pictures that no item has any more."""
-    with tiers.lock:
-        known = np.fromiter(tiers.id_map.pictures, np.int64, len(tiers.id_map.pictures))
-    ordinals = tiers.graph.ordinals[: len(tiers.graph)]
-    return np.flatnonzero(~np.isin(ordinals, known))
+class Compaction:
+    """One rebuilding of a graph, a slice at a time; searches, drains and changes go on beside it."""
+
+    def __init__(self, tiers: Tiers) -> None:
+        self.stage = Stage.COPYING
+        self.recall_before = self.recall_after = 1.0
+        self._tiers = tiers
+        with tiers.drain_lock:
+            self._old = tiers.graph
+            self._new = Graph(tiers.generation, ef_construction=EF_CONSTRUCTION)
+            self._done = 0
+            living = len(self._old) - self._old.forgotten
+            self._new.make_room(0, tiers.lock, int(ROOM * living))
+            if self._new.wants_training and living:
+                self._new.train(self._old.vectors(self._sample(TRAINING_VECTORS)))
+            with tiers.lock:
+                tiers.building = self._new
+        self._queries: list[Float32Array] = []
+        self._hits = [0, 0, 0]
+
+    @property
+    def over(self) -> bool:
+        """Whether there is nothing left to do."""
+        return self.stage in _OVER
+
+    @property
+    def progress(self) -> float:
+        """The share of the old graph's positions that were looked at, 0 to 1."""
+        return self._done / max(len(self._old), 1)
+
+    def step(self, count: int) -> None:
+        """Do the next piece: copy up to `count` vectors, or check one query."""
+        with self._tiers.drain_lock:
+            if self.over:
+                return
+            if self.stage is Stage.CHECKING:
+                self._check_one()
+            elif self._done < len(self._old):
+                self._copy(count)
+            elif self.stage is Stage.COPYING:
+                self._queries = self._sampled_queries()
+                self.stage = Stage.CHECKING if self._queries else Stage.CATCHING_UP
+            else:
+                self._new.build_with(self._tiers.generation.ef_construction)
+                self._tiers.swap(self._new)
+                self.stage = Stage.SWAPPED
+
+    def cancel(self) -> None:
+        """Give it up; the old graph stays."""
+        with self._tiers.drain_lock:
+            if not self.over:
+                self._drop(Stage.CANCELLED)
+
+    def _drop(self, stage: Stage) -> None:
+        with self._tiers.lock:
+            self._tiers.building = None
+        self.stage = stage
+
+    def _copy(self, count: int) -> None:
+        tiers, at = self._tiers, self._done
+        with tiers.lock:
+            ordinals = self._old.ordinals[at : min(at + count, len(self._old))].copy()
+        self._done += len(ordinals)
+        kept = np.flatnonzero(ordinals)
+        if not len(kept):
+            return
+        self._new.make_room(len(kept), tiers.lock)
+        first = self._new.add(ordinals[kept], self._old.vectors(kept + at), tiers.lock)
+        with tiers.lock:
+            tiers.settle(self._new, ordinals[kept], first)
+
+    def _sampled_queries(self) -> list[Float32Array]:
+        """Queries of late, and where they were few, vectors of the graph."""
+        queries = list(self._tiers.recent_queries)[-CHECKED_QUERIES:]
+        missing = CHECKED_QUERIES - len(queries)
+        return [*queries, *self._old.vectors(self._sample(missing))] if missing else queries
+
+    def _sample(self, count: int) -> Int64Array:
+        """Living positions of the old graph, spread evenly."""
+        living = np.flatnonzero(self._old.ordinals[: len(self._old)])
+        if not len(living):
+            return living
+        return np.unique(living[np.linspace(0, len(living) - 1, count).astype(np.int64)])
+
+    def _check_one(self) -> None:
+        """Hold what both graphs find for one query against what there is; swap only for what is no worse."""
+        query = self._queries.pop()
+        true = self._exact(query)
+        for which, graph in enumerate((self._old, self._new)):
+            found = search_graph(graph, query, CHECKED_K, None, False, DeadHits())
+            self._hits[which] += len(true & set(found.ordinals.tolist()[:CHECKED_K]))
+        self._hits[2] += len(true)
+        if self._queries or not self._hits[2]:
+            self.stage = Stage.CHECKING if self._queries else Stage.CATCHING_UP
+            return
+        self.recall_before, self.recall_after = (hits / self._hits[2] for hits in self._hits[:2])
+        self.stage = Stage.CATCHING_UP
+        if self.recall_after < self.recall_before - WORSE_WITHIN:
+            self._tiers.refused_forgotten = self._old.forgotten
+            log.warning("compaction_refused", recall_before=self.recall_before, recall_after=self.recall_after)
+            self._drop(Stage.REFUSED)
+
+    def _exact(self, query: Float32Array) -> set[int]:
+        """The ordinals of the best living vectors of the new graph; nobody else adds to it or waits for its lock."""
+        count = len(self._new)
+        living = np.flatnonzero(~self._new.tombstones.mask(count))
+        if not len(living):
+            return set()
+        best = self._new.look_at_all(query, min(CHECKED_K, len(living)), selector_of(living, count))
+        return set(self._new.ordinals[best].tolist()) - {0}

@@ -1,27 +1,40 @@
-"""Filters by scan: which pictures belong to items that pass."""
+"""Filters: which items and which of their pictures may be in an answer."""
 
 from typing import NamedTuple
 
 import numpy as np
+from pyroaring import BitMap
 
-from index_shards.candidates import Int64Array
+from index_shards.attribute_index import AttributeIndex
+from index_shards.candidates import BoolArray, Int64Array
 from index_shards.id_map import IdMap
-from schemas.filters import Filter, matches
+from index_shards.picture_table import NOBODY, SLOT_MASK
+from schemas.filters import Filter
 
 
 class Passed(NamedTuple):
-    """The ordinals of every picture of an item that passes, shape (n,), and the filter's attributes no item has."""
+    """The numbers of the items that pass, the slots of their pictures, shape (n,), and the attributes no item has."""
 
-    ordinals: Int64Array
+    numbers: BitMap
+    slots: Int64Array
     unknown_attributes: list[str]
 
 
-def scan_items(wanted: Filter, id_map: IdMap) -> Passed:
-    """Look at every item that can be found."""
-    unseen = set(wanted.attributes())
-    ordinals: set[int] = set()
-    for item in id_map.findable_items():
-        unseen.difference_update(item.attributes)
-        if matches(wanted, item.attributes):
-            ordinals.update(picture.ordinal for picture in item.pictures)
-    return Passed(np.fromiter(ordinals, np.int64, len(ordinals)), sorted(unseen))
+def passing(wanted: Filter, attributes: AttributeIndex, id_map: IdMap) -> Passed:
+    """The items that can be found and pass."""
+    numbers = attributes.select(wanted)
+    return Passed(numbers, id_map.items.slots_of(numbers), attributes.unknown(wanted))
+
+
+def shown_by(ordinals: Int64Array, numbers: BitMap, id_map: IdMap) -> BoolArray:
+    """True where one of these items shows the picture, for ordinals of shape (n,); the tiers' lock is held."""
+    slots, pictures = ordinals & SLOT_MASK, id_map.pictures
+    owners = pictures.owners.values[slots]
+    owned = owners != NOBODY
+    passed = np.array((BitMap(owners[owned]) & numbers).to_array(), np.uint32)
+    marks: BoolArray = np.isin(owners, passed)
+    if pictures.more_owners:
+        for at, slot in enumerate(slots.tolist()):
+            if not marks[at] and slot in pictures.more_owners:
+                marks[at] = any(owner in numbers for owner in pictures.more_owners[slot])
+    return marks

@@ -11,8 +11,18 @@ from typing import NamedTuple
 
 import numpy as np
 
-from index_shards.candidates import BoolArray, Candidates, Float32Array, Int64Array, final_scores, nearly_best
+from index_shards.candidates import (
+    NOTHING,
+    BoolArray,
+    Candidates,
+    Float32Array,
+    Int64Array,
+    final_scores,
+    nearly_best,
+)
 from schemas.errors import Busy
+
+_NO_ORDINALS, _NO_MARKS = np.empty(0, np.int64), np.empty(0, np.bool_)
 
 
 class BufferView(NamedTuple):
@@ -32,6 +42,7 @@ class FreshBuffer:
         self._vectors = np.zeros((capacity, dimension), np.float32)
         self._ordinals = np.zeros(capacity, np.int64)
         self._hidden = np.zeros(capacity, np.bool_)
+        self._sequences: dict[int, int] = {}
         self._start = self._end = self._reserved = 0
 
     def __len__(self) -> int:
@@ -47,8 +58,11 @@ class FreshBuffer:
         """The sequence number of the oldest vector."""
         return self._start
 
-    def append(self, ordinal: int, vector: Float32Array, hidden: bool) -> int:
-        """Keep a vector of shape (dimension,); its sequence number.
+    def __contains__(self, ordinal: int) -> bool:
+        return ordinal in self._sequences
+
+    def append(self, ordinal: int, vector: Float32Array, hidden: bool) -> None:
+        """Keep a vector of shape (dimension,).
 
         Raises:
             Busy: the buffer is full.
@@ -61,37 +75,48 @@ class FreshBuffer:
         self._vectors[slot] = vector
         self._ordinals[slot] = ordinal
         self._hidden[slot] = hidden
+        self._sequences[ordinal] = sequence
         self._end = sequence + 1
-        return sequence
 
     def oldest(self, count: int) -> tuple[Int64Array, Float32Array]:
-        """Copies of the next ordinals to drain, shape (n,), and their vectors, shape (n, dimension)."""
+        """Copies of the next ordinals to drain, shape (n,), 0 for forgotten ones, and the vectors (n, dimension)."""
         slots = np.arange(self._start, min(self._start + count, self._end)) % self.capacity
         return self._ordinals[slots], self._vectors[slots]
 
-    def drained(self, count: int) -> None:
-        """Give the oldest slots back."""
-        self._start += count
+    def drained(self, ordinals: Int64Array) -> None:
+        """Give the slots of the oldest back; `ordinals` are what `oldest` said."""
+        for ordinal in ordinals.tolist():
+            self._sequences.pop(ordinal, None)
+        self._start += len(ordinals)
 
-    def hide(self, sequence: int, hidden: bool) -> None:
+    def hide(self, ordinal: int, hidden: bool) -> None:
         """Whether scans should mark this vector as one that cannot be found."""
-        if sequence >= self._start:
-            self._hidden[sequence % self.capacity] = hidden
+        self._hidden[self._sequences[ordinal] % self.capacity] = hidden
 
-    def vector(self, sequence: int) -> Float32Array:
+    def forget(self, ordinal: int) -> None:
+        """The vector is nobody's any more; it goes when its turn to be drained comes."""
+        slot = self._sequences.pop(ordinal) % self.capacity
+        self._hidden[slot] = True
+        self._ordinals[slot] = 0
+
+    def vector(self, ordinal: int) -> Float32Array:
         """A copy of one vector, shape (dimension,)."""
-        row: Float32Array = self._vectors[sequence % self.capacity].copy()
+        row: Float32Array = self._vectors[self._sequences[ordinal] % self.capacity].copy()
         return row
 
     def view(self, since: int = 0) -> BufferView:
         """What is in it (from sequence number `since` on); the caller holds the shard's lock."""
         start = min(max(self._start, since), self._end)
+        if start == self._end:
+            return BufferView(_NO_ORDINALS, _NO_MARKS, start, start)
         pieces = self._pieces(start, self._end)
         ordinals = np.concatenate([self._ordinals[piece] for piece in pieces])
         return BufferView(ordinals, np.concatenate([self._hidden[piece] for piece in pieces]), start, self._end)
 
     def search(self, view: BufferView, query: Float32Array, eligible: BoolArray, depth: int) -> Candidates:
         """The `depth` best of the view's eligible vectors (marks of shape (n,)); takes no lock."""
+        if view.start == view.end:
+            return NOTHING
         pieces = self._pieces(view.start, view.end)
         scores = np.concatenate([self._vectors[piece] @ query for piece in pieces])
         overwritten = self._overwritten(view)

@@ -1,66 +1,64 @@
 """The second tier: an HNSW graph of FAISS that is added to while it is searched."""
 
-import math
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from index_shards.candidates import NOTHING, Candidates, Float32Array, Int64Array, final_scores, nearly_best
+from index_shards.candidates import Candidates, Float32Array, Int64Array, final_scores
+from index_shards.columns import Column
 from index_shards.faiss_api import faiss
+from index_shards.hnsw_storage import enlarged, new_index, reserve
 from index_shards.locks import ReadWriteLock
-from index_shards.tombstones import Tombstones, selector_of
+from index_shards.picture_table import SLOT_MASK, slot_of
+from index_shards.stored_rows import StoredRows
+from index_shards.tombstones import Tombstones
 from schemas.cluster import Generation
 
-# Below so many vectors a scan is as quick as the graph, and exact.
-SMALL = 2000
-# A filter that passes less than SCAN_BELOW / sqrt(n) of n vectors is answered by scanning what it passes.
-SCAN_BELOW = 20.0
-# Above it the graph is searched with at least EF_PER_SELECTIVITY / share candidates.
-EF_PER_SELECTIVITY = 26.0
-# A walk must bring this share of its candidates back alive, and may visit at most this share of the graph.
-LIVING_SHARE, WALK_MOST = 0.75, 0.25
 FIRST_CAPACITY = 4096
 GROWTH = 1.5
-SCAN_ROWS = 8192
 # Vectors wanted to learn the ranges of 8-bit codes from.
 TRAINING_VECTORS = 1000
-_CODES = {"fp16": faiss.ScalarQuantizer.QT_fp16, "sq8": faiss.ScalarQuantizer.QT_8bit}
 
 
 class Graph:
-    """HNSW over unit vectors by inner product; a vector's position in it stands for the ordinal in `ordinals`.
+    """HNSW over unit vectors by inner product.
 
-    FAISS adds are not safe beside searches, so both go through `lock`: searches share it, an add has it alone.
-    `ordinals` and `tombstones` belong to positions and are written by the one thread that adds.
+    A vector's position stands for the ordinal of its picture in `ordinals`, 0 once that is forgotten; `positions` has
+    by slot the position plus one. FAISS adds are not safe beside searches, so both go through `lock`: searches share
+    it, an add has it alone. One thread at a time adds; what is marked and forgotten is guarded by the tiers' lock.
     """
 
-    def __init__(self, generation: Generation, index: Any = None) -> None:
+    def __init__(self, generation: Generation, index: Any = None, ef_construction: int | None = None) -> None:
         self.lock = ReadWriteLock()
-        self._ef_search = generation.ef_search
-        self._index = _new_index(generation) if index is None else index
-        self._index.hnsw.efConstruction = generation.ef_construction
-        self._storage = faiss.downcast_index(self._index.storage)
-        self._capacity = 0
-        self.ordinals: Int64Array = np.zeros(0, np.int64)
-        self.tombstones = Tombstones(0)
-        self.reserve(max(FIRST_CAPACITY, int(len(self) * GROWTH)))
+        self.ef_search = generation.ef_search
+        self._index = new_index(generation) if index is None else index
+        self._index.hnsw.efSearch = generation.ef_search
+        self.build_with(ef_construction or generation.ef_construction)
+        count = len(self)
+        self._capacity = max(FIRST_CAPACITY, int(count * GROWTH))
+        reserve(self._index, self._capacity)
+        self._rows = StoredRows(self._index, self._capacity)
+        self.ordinals: Int64Array = np.zeros(self._capacity, np.int64)
+        self.positions = Column(np.int32)
+        self.tombstones = Tombstones(self._capacity)
 
     @classmethod
     def load(cls, generation: Generation, path: Path, ordinals: Int64Array) -> "Graph":
-        """The graph of this file; every position is alive until it is marked.
+        """The graph of this file, with these ordinals (0 for none) at its positions; all are alive until marked.
 
         Raises:
             ValueError: the file holds another kind of index, or another number of vectors than there are ordinals.
             RuntimeError: FAISS cannot read the file.
         """
         index = faiss.read_index(str(path))
-        if type(index) is not type(_new_index(generation)) or index.d != generation.dimension:
+        if type(index) is not type(new_index(generation)) or index.d != generation.dimension:
             raise ValueError(f"{path} holds {type(index).__name__} of {index.d} dimensions")
         if index.ntotal != len(ordinals):
             raise ValueError(f"{path} holds {index.ntotal} vectors, not {len(ordinals)}")
         graph = cls(generation, index)
-        graph.ordinals[: len(ordinals)] = ordinals
+        graph._name(ordinals, 0)
         return graph
 
     def __len__(self) -> int:
@@ -69,7 +67,19 @@ class Graph:
     @property
     def size_bytes(self) -> int:
         """Bytes of vectors and links."""
-        return int(self._storage.codes.size()) + 4 * int(self._index.hnsw.neighbors.size()) + 12 * len(self)
+        storage = faiss.downcast_index(self._index.storage)
+        return int(storage.codes.size()) + 4 * int(self._index.hnsw.neighbors.size()) + 12 * len(self)
+
+    @property
+    def forgotten(self) -> int:
+        """How many positions belong to no picture any more."""
+        return len(self) - int(np.count_nonzero(self.ordinals[: len(self)]))
+
+    # --- adding
+
+    def build_with(self, ef_construction: int) -> None:
+        """How many candidates an add considers from now on."""
+        self._index.hnsw.efConstruction = ef_construction
 
     def train(self, vectors: Float32Array) -> None:
         """Learn code ranges from float32 vectors of shape (n, dimension), where the storage has any."""
@@ -81,47 +91,77 @@ class Graph:
         """Whether `train` must come before the first `add`."""
         return not self._index.is_trained
 
-    def needs_room(self, count: int) -> bool:
-        """Whether so many more vectors would make FAISS move its arrays."""
-        return len(self) + count > self._capacity
+    def make_room(self, count: int, marks: AbstractContextManager[Any], capacity: int = 0) -> None:
+        """Let so many more vectors (or `capacity` in all) be added without FAISS moving its arrays.
 
-    def reserve(self, capacity: int) -> None:
-        """Grow every array ahead, so that no add has to; the caller holds the write lock or is alone."""
-        if capacity <= self._capacity:
+        The larger arrays are filled beside the searches, which wait for the exchange alone; the thread that adds
+        calls it. `marks` is the lock that guards marking.
+        """
+        needed = max(len(self) + count, capacity)
+        if needed <= self._capacity:
             return
-        hnsw = self._index.hnsw
-        links = hnsw.nb_neighbors(0)
-        sizes = (
-            (self._storage.codes, capacity * self._storage.code_size),
-            # Level 0 takes 2 M links; every M-th vertex reaches the next level, with M more: M / (M - 1) on average.
-            (hnsw.neighbors, int(capacity * (links + 1.25)) + 64 * links),
-            (hnsw.levels, capacity),
-            (hnsw.offsets, capacity + 1),
-        )
-        for array, size in sizes:
-            held = array.size()
-            if size > held:
-                array.resize(size)
-                array.resize(held)
-        ordinals = np.full(capacity, -1, np.int64)
-        ordinals[: len(self.ordinals)] = self.ordinals
-        self.ordinals = ordinals
-        self.tombstones.grow(capacity)
-        self._capacity = capacity
+        capacity = max(needed, int(self._capacity * GROWTH))
+        index = enlarged(self._index, capacity)
+        rows = StoredRows(index, capacity)
+        with self.lock.write(), marks:
+            ordinals = np.zeros(capacity, np.int64)
+            ordinals[: len(self.ordinals)] = self.ordinals
+            self.tombstones.grow(capacity)
+            self._index, self._rows, self.ordinals, self._capacity = index, rows, ordinals, capacity
 
-    def add(self, ordinals: Int64Array, vectors: Float32Array) -> int:
-        """Append float32 vectors of shape (n, dimension); the first one's position. The caller holds the write lock."""
+    def add(self, ordinals: Int64Array, vectors: Float32Array, marks: AbstractContextManager[Any]) -> int:
+        """Append float32 vectors of shape (n, dimension); the first one's position.
+
+        There is room for them, and the caller holds the write lock or is the only user.
+        """
         first = len(self)
-        if self.needs_room(len(ordinals)):
-            self.reserve(max(first + len(ordinals), int(self._capacity * GROWTH)))
-        self.ordinals[first : first + len(ordinals)] = ordinals
+        assert first + len(ordinals) <= self._capacity
+        with marks:
+            self._name(ordinals, first)
         self._index.add(vectors)
         return first
+
+    def _name(self, ordinals: Int64Array, first: int) -> None:
+        known = np.flatnonzero(ordinals)
+        slots = ordinals[known] & SLOT_MASK
+        self.positions.reach(int(slots.max(initial=-1)) + 1)
+        self.ordinals[first : first + len(ordinals)] = ordinals
+        self.positions.values[slots] = first + known + 1
+
+    # --- marking
+
+    def position(self, ordinal: int) -> int | None:
+        """Where the picture is; None when it is not here."""
+        slot, positions = slot_of(ordinal), self.positions.values
+        position = int(positions[slot]) - 1 if slot < len(positions) else -1
+        return position if position >= 0 and self.ordinals[position] == ordinal else None
+
+    def hide(self, ordinal: int, hidden: bool) -> None:
+        """Let searches pass the picture over, or find it again."""
+        position = self.position(ordinal)
+        if position is not None:
+            self.tombstones.mark(position, hidden)
+
+    def forget(self, ordinal: int) -> None:
+        """The picture is nobody's any more."""
+        position = self.position(ordinal)
+        if position is not None:
+            self.bury(position, ordinal)
+
+    def bury(self, position: int, ordinal: int) -> None:
+        """The vector at this position, added for this picture, is nobody's."""
+        self.tombstones.mark(position, True)
+        self.ordinals[position] = 0
+        positions, slot = self.positions.values, slot_of(ordinal)
+        if positions[slot] == position + 1:
+            positions[slot] = 0
+
+    # --- reading
 
     def vectors(self, positions: Int64Array) -> Float32Array:
         """The float32 vectors at these positions, shape (n, dimension)."""
         with self.lock.read():
-            return self._decoded(positions)
+            return self._rows.take(positions)
 
     def write(self, path: Path) -> Int64Array:
         """Write the index to a file beside running searches; the ordinals of its positions."""
@@ -129,83 +169,34 @@ class Graph:
             faiss.write_index(self._index, str(path))
             return self.ordinals[: len(self)].copy()
 
-    def search(self, query: Float32Array, depth: int, allowed: Int64Array | None, exact: bool) -> Candidates:
-        """The `depth` best living vectors for a query of shape (dimension,), of the allowed ordinals alone if given.
+    # --- for searches that hold the lock for reading
 
-        Exact where asked, where few vectors are eligible, and where the graph finds fewer than there are.
-        """
-        with self.lock.read():
-            count = len(self)
-            if not count:
-                return NOTHING
-            dead = self.tombstones.count
-            positions = None if allowed is None else self._positions_of(allowed, count)
-            eligible = count - dead if positions is None else len(positions)
-            if not eligible:
-                return NOTHING
-            share = eligible / count
-            few = eligible <= max(depth, SMALL) or (positions is not None and share < SCAN_BELOW / math.sqrt(count))
-            if not (exact or few):
-                found = self._walk(query, depth) if positions is None else self._walk_within(query, depth, positions)
-                if len(found.ordinals) >= depth:
-                    return found
-            alive = np.flatnonzero(~self.tombstones.mask(count)) if positions is None else positions
-            return self._scan(query, depth, alive)
+    def look(self, query: Float32Array, count: int, ef: int, selector: Any = None) -> Int64Array:
+        """The positions of the `count` best that a walk with `ef` candidates finds, best first."""
+        plain = selector is None and ef == self.ef_search
+        _, found = self._index.search(query[None], count, params=None if plain else _parameters(ef, selector))
+        positions: Int64Array = found[0]
+        return positions if positions[-1] >= 0 else positions[positions >= 0]
 
-    def _positions_of(self, allowed: Int64Array, count: int) -> Int64Array:
-        mask = np.isin(self.ordinals[:count], allowed) & ~self.tombstones.mask(count)
-        return np.flatnonzero(mask)
-
-    def _walk(self, query: Float32Array, depth: int) -> Candidates:
-        """The best living vectors; the dead are walked over and counted.
-
-        Where the dead crowd around a query they fill the candidates, so the walk is widened until enough living ones
-        are among them. Nothing is found when that takes too much of the graph.
-        """
-        ef = max(self._ef_search, 2 * depth)
-        if not self.tombstones.count:
-            return self._named(self._look(query, depth, ef), query)
-        enough = max(depth, LIVING_SHARE * ef)
-        while True:
-            found = self._look(query, ef, ef)
-            living = found[~self.tombstones.dead_at(found)]
-            if len(living) >= enough:
-                return self._named(living[:depth], query)
-            ef *= 2
-            if ef > WALK_MOST * len(self):
-                return NOTHING
-
-    def _walk_within(self, query: Float32Array, depth: int, positions: Int64Array) -> Candidates:
-        """The best of these positions alone."""
-        ef = max(self._ef_search, 2 * depth, math.ceil(EF_PER_SELECTIVITY * len(self) / len(positions)))
-        return self._named(self._look(query, depth, ef, selector_of(positions, len(self))), query)
-
-    def _look(self, query: Float32Array, count: int, ef: int, selector: Any = None) -> Int64Array:
-        parameters = faiss.SearchParametersHNSW(efSearch=ef)
-        if selector is not None:
-            parameters.sel = selector
-        _, found = self._index.search(query[None], count, params=parameters)
+    def look_at_all(self, query: Float32Array, count: int, selector: Any) -> Int64Array:
+        """The positions of the `count` best of those the selector lets through, best first, by looking at each."""
+        storage = faiss.downcast_index(self._index.storage)
+        _, found = storage.search(query[None], count, params=faiss.SearchParameters(sel=selector))
         positions: Int64Array = found[0]
         return positions[positions >= 0]
 
-    def _named(self, positions: Int64Array, query: Float32Array) -> Candidates:
-        return Candidates(self.ordinals[positions], final_scores(self._decoded(positions), query), False)
+    def score(self, positions: Int64Array, query: Float32Array) -> Float32Array:
+        """The float32 scores of these positions, shape (n,)."""
+        scores: Float32Array = self._rows.take(positions) @ query
+        return scores
 
-    def _scan(self, query: Float32Array, depth: int, positions: Int64Array) -> Candidates:
-        scores: Float32Array = np.empty(len(positions), np.float32)
-        for at in range(0, len(positions), SCAN_ROWS):
-            rows = positions[at : at + SCAN_ROWS]
-            scores[at : at + len(rows)] = self._decoded(rows) @ query
-        found = self._named(positions[nearly_best(scores, depth)], query)
-        return found._replace(complete=len(found.ordinals) == len(positions))
-
-    def _decoded(self, positions: Int64Array) -> Float32Array:
-        found: Float32Array = self._index.reconstruct_batch(positions)
-        return found
+    def named(self, positions: Int64Array, query: Float32Array) -> Candidates:
+        """These positions as candidates."""
+        return Candidates(self.ordinals[positions], final_scores(self._rows.take(positions), query), False)
 
 
-def _new_index(generation: Generation) -> Any:
-    metric = faiss.METRIC_INNER_PRODUCT
-    if generation.storage == "fp32":
-        return faiss.IndexHNSWFlat(generation.dimension, generation.m, metric)
-    return faiss.IndexHNSWSQ(generation.dimension, _CODES[generation.storage], generation.m, metric)
+def _parameters(ef: int, selector: Any) -> Any:
+    parameters = faiss.SearchParametersHNSW(efSearch=ef)
+    if selector is not None:
+        parameters.sel = selector
+    return parameters

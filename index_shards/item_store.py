@@ -1,23 +1,33 @@
-"""What a shard knows of each item, on disk: RocksDB with one record per item, and the offsets applied."""
+"""What a shard knows of each item, on disk: RocksDB with one record per item, the pictures by fingerprint, and the
+offsets applied.
+
+Changes are kept in memory and written in batches: two changes of one item in a row, as an upsert is, cost one write.
+"""
 
 import shutil
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
-from rocksdict import Checkpoint, Options, Rdict, WriteOptions
+from rocksdict import BlockBasedOptions, Cache, Checkpoint, Options, Rdict, WriteBatch, WriteOptions
 
 from schemas.item_state import Stamp
 
 Offsets = dict[str, dict[int, int]]
-_ITEM, _OFFSETS_KEY = b"i", b"m:offsets"
+BATCH_RECORDS = 512
+# Bounds on what RocksDB keeps in memory.
+WRITE_BUFFER_BYTES, CACHE_BYTES, BLOOM_BITS = 2 << 20, 4 << 20, 10
+_ITEM, _PICTURE, _OFFSETS_KEY = b"i", b"f", b"m:offsets"
+_ordinal = struct.Struct("<q")
 
 
 class ItemRecord(msgspec.Struct, frozen=True, array_like=True):
     """One item: its state as JSON (None: not seen yet), and its pictures as of `image_at`.
 
-    `ordinals` are the item's pictures in both tiers, `fingerprints` what each shows. `image_at` stays when the pictures
-    go, so that an older vector record is known as one. Times are microseconds since the epoch.
+    `number` is the item's in the id map while it has pictures, else -1. `ordinals` are its pictures, `fingerprints`
+    what each shows. `image_at` stays when the pictures go, so that an older vector record is known as one. Times are
+    microseconds since the epoch.
     """
 
     state: bytes | None = None
@@ -26,6 +36,7 @@ class ItemRecord(msgspec.Struct, frozen=True, array_like=True):
     fingerprints: tuple[bytes, ...] = ()
     event_us: int = 0
     searchable_us: int = 0
+    number: int = -1
 
 
 EMPTY_RECORD = ItemRecord()
@@ -35,37 +46,70 @@ _offsets_decoder = msgspec.msgpack.Decoder(Offsets)
 
 
 class ItemStore:
-    """The records in a RocksDB folder of its own.
+    """The records in a RocksDB folder of its own; one thread writes, any may read records.
 
     It is a working copy, thrown away and made from a snapshot at every start; so it writes no log of its own.
     """
 
     def __init__(self, folder: Path) -> None:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        options = Options(raw_mode=True)
-        options.create_if_missing(True)
-        options.set_max_open_files(64)
-        options.set_keep_log_file_num(1)
-        self._db = Rdict(str(folder), options)
+        self._db = Rdict(str(folder), _options())
         writes = WriteOptions()
         writes.disable_wal = True
+        self._writes = writes
         self._db.set_write_options(writes)
+        # What was not written yet, by item id and by fingerprint; looked at first, and replaced after it was written.
+        self._records: dict[str, ItemRecord] = {}
+        self._pictures: dict[bytes, int | None] = {}
 
     def get(self, item_id: str) -> ItemRecord:
         """The item's record; the empty one for an item never seen."""
+        waiting = self._records.get(item_id)
+        if waiting is not None:
+            return waiting
         value = self._db.get(_ITEM + item_id.encode())
         return EMPTY_RECORD if value is None else _decoder.decode(value)
 
     def put(self, item_id: str, record: ItemRecord) -> None:
         """Keep the item's record; the empty one is forgotten."""
-        key = _ITEM + item_id.encode()
-        if record == EMPTY_RECORD:
-            self._db.delete(key)
-        else:
-            self._db[key] = _encoder.encode(record)
+        self._records[item_id] = record
+
+    def picture(self, fingerprint: bytes) -> int | None:
+        """The ordinal of the picture with this fingerprint."""
+        if fingerprint in self._pictures:
+            return self._pictures[fingerprint]
+        value = self._db.get(_PICTURE + fingerprint)
+        return None if value is None else int(_ordinal.unpack(value)[0])
+
+    def put_picture(self, fingerprint: bytes, ordinal: int | None) -> None:
+        """Keep the ordinal of a picture; None forgets it."""
+        self._pictures[fingerprint] = ordinal
+
+    def write_if_full(self) -> None:
+        """Write what waits when it is enough for a batch; never between two changes that belong together."""
+        if len(self._records) + len(self._pictures) >= BATCH_RECORDS:
+            self.write()
+
+    def write(self) -> None:
+        """Write everything that waits."""
+        batch = WriteBatch(raw_mode=True)
+        for item_id, record in self._records.items():
+            key = _ITEM + item_id.encode()
+            if record == EMPTY_RECORD:
+                batch.delete(key)
+            else:
+                batch.put(key, _encoder.encode(record))
+        for fingerprint, ordinal in self._pictures.items():
+            if ordinal is None:
+                batch.delete(_PICTURE + fingerprint)
+            else:
+                batch.put(_PICTURE + fingerprint, _ordinal.pack(ordinal))
+        self._db.write(batch, self._writes)
+        self._records, self._pictures = {}, {}
 
     def records(self) -> Iterator[tuple[str, ItemRecord]]:
         """Every item's record, in the order of their ids' bytes."""
+        self.write()
         for key, value in self._db.items(from_key=_ITEM):
             if not key.startswith(_ITEM):
                 return
@@ -82,6 +126,7 @@ class ItemStore:
         RocksDB's own checkpoint shares files by hard links; they are copied here, so that damage to one snapshot's
         file is not damage to every snapshot's.
         """
+        self.write()
         self._db[_OFFSETS_KEY] = _encoder.encode(offsets)
         self._db.flush(True)
         linked = folder.with_name(folder.name + ".linked")
@@ -92,3 +137,17 @@ class ItemStore:
     def close(self) -> None:
         """Give the folder back."""
         self._db.close()
+
+
+def _options() -> Options:
+    options = Options(raw_mode=True)
+    options.create_if_missing(True)
+    options.set_max_open_files(64)
+    options.set_keep_log_file_num(1)
+    options.set_write_buffer_size(WRITE_BUFFER_BYTES)
+    options.set_max_write_buffer_number(3)
+    table = BlockBasedOptions()
+    table.set_block_cache(Cache(CACHE_BYTES))
+    table.set_bloom_filter(BLOOM_BITS, False)
+    options.set_block_based_table_factory(table)
+    return options

@@ -1,12 +1,15 @@
 """What of a shard goes into a snapshot, and how it grows back from one."""
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import structlog
+from pyroaring import BitMap
 
-from index_shards.applying import item_of
+from index_shards.applying import shown_of
 from index_shards.candidates import Int64Array
 from index_shards.graph import Graph
 from index_shards.item_store import ItemStore, Offsets
@@ -25,7 +28,7 @@ def write_snapshot(folder: Path, tiers: Tiers, store: ItemStore, offsets: Offset
     store.checkpoint(folder / ITEMS, offsets)
     np.save(folder / POSITIONS, tiers.graph.write(folder / GRAPH))
     ordinals, vectors = tiers.buffer.oldest(len(tiers.buffer))
-    kept = np.fromiter((int(o) in tiers.id_map.pictures for o in ordinals), np.bool_, len(ordinals))
+    kept = ordinals != 0
     # The vectors came as fp16, so nothing is lost.
     np.savez(folder / BUFFER, ordinals=ordinals[kept], vectors=vectors[kept].astype(np.float16))
 
@@ -43,7 +46,7 @@ def load_snapshot(
         shutil.copytree(snapshot.folder / ITEMS, work)
         store = ItemStore(work)
         _check_offsets(store, snapshot.manifest.offsets)
-        _name_everything(tiers, store, snapshot.manifest.next_ordinal)
+        _name_everything(tiers, store)
     except Exception as error:  # noqa: BLE001 - RocksDB raises nothing narrower, and the one before may do
         log.warning("snapshot_unusable", folder=str(snapshot.folder), reason=str(error))
         if store is not None:
@@ -67,15 +70,38 @@ def _check_offsets(store: ItemStore, wanted: Offsets) -> None:
         raise ValueError(f"the items are as of {store.offsets()}, the rest as of {wanted}")
 
 
-def _name_everything(tiers: Tiers, store: ItemStore, next_ordinal: int) -> None:
-    """Rebuild the id map from the items' records, and bury what none of them has."""
-    places = tiers.places()
-    tiers.id_map.next_ordinal = next_ordinal
-    for position in range(len(tiers.graph)):
-        tiers.graph.tombstones.mark(position, True)
+def _name_everything(tiers: Tiers, store: ItemStore) -> None:
+    """Rebuild the id map and the attributes from the items' records, and bury what none of them has.
+
+    Raises:
+        ValueError: a record has a picture whose vector is not there.
+    """
+    tiers.attributes.add_many(_named(tiers, store))
+    graph, pictures = tiers.graph, tiers.id_map.pictures
+    live = pictures.live()
+    settled = graph.ordinals[: len(graph)]
+    fresh, _ = tiers.buffer.oldest(len(tiers.buffer))
+    if not np.isin(live, np.concatenate([settled, fresh])).all():
+        raise ValueError("the items have pictures without vectors")
+    settled[~np.isin(settled, live)] = 0
+    graph.tombstones.mark_all(~pictures.findable(settled))
+    for ordinal in fresh.tolist():
+        tiers.buffer.hide(ordinal, not tiers.id_map.is_visible(ordinal))
+
+
+def _named(tiers: Tiers, store: ItemStore) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Put every item with a picture into the id map; the numbers and attributes of those that can be found."""
+    id_map, used = tiers.id_map, BitMap()
     for item_id, record in store.records():
-        for ordinal, fingerprint in zip(record.ordinals, record.fingerprints, strict=True):
-            if ordinal not in tiers.id_map.pictures:
-                tiers.id_map.restore(ordinal, fingerprint, places[ordinal])
-        if record.ordinals:
-            tiers.show(item_of(item_id, record, None if record.state is None else decode_state(record.state), tiers))
+        if not record.ordinals:
+            continue
+        state = None if record.state is None else decode_state(record.state)
+        shown = shown_of(record, state)
+        id_map.pictures.restore(record.ordinals)
+        id_map.items.restore(record.number, item_id)
+        id_map.put(record.number, (), shown)
+        used.add(record.number)
+        if shown.findable and state is not None:
+            yield record.number, state.values()
+    id_map.pictures.restored()
+    id_map.items.restored(used)

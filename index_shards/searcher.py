@@ -1,20 +1,22 @@
 """One search over both tiers: scan the buffer, walk the graph, look again at the buffer, and name the items."""
 
-from typing import Any, NamedTuple
+import math
+from typing import NamedTuple
 
+import msgspec
 import numpy as np
 
-from index_shards.candidates import BoolArray, Candidates, Float32Array
-from index_shards.filters import Passed, scan_items
+from index_shards.candidates import BoolArray, Candidates, Float32Array, Float64Array, Int64Array
+from index_shards.filters import Passed, passing, shown_by
 from index_shards.fresh_buffer import BufferView
-from index_shards.id_map import Item
+from index_shards.graph_search import search_graph
+from index_shards.picture_table import SLOT_MASK
 from index_shards.tiers import Tiers
 from schemas.errors import InputError
 from schemas.filters import Filter, matches
 
 DEEPER = 4
 MAX_OVERTAKEN = 20
-MATCH_ALL = Filter()
 
 
 class Query(NamedTuple):
@@ -28,11 +30,11 @@ class Query(NamedTuple):
 
 
 class FoundItem(NamedTuple):
-    """An item with the score of its best picture; the attributes are those it had at that moment."""
+    """An item with the score of its best picture; the attributes are those it had at that moment, as JSON."""
 
     item_id: str
     score: float
-    attributes: dict[str, Any]
+    attributes: bytes
 
 
 class Found(NamedTuple):
@@ -54,21 +56,25 @@ def search(tiers: Tiers, query: Query) -> Found:
         InputError: the vector has another dimension than the index, is not finite, or k is below 1.
     """
     _check(tiers, query)
-    passed = None if query.wanted is None else scan_items(query.wanted, tiers.id_map)
+    wanted = query.wanted
+    tiers.recent_queries.append(query.vector)
+    passed = None if wanted is None else passing(wanted, tiers.attributes, tiers.id_map)
+    allowed = None if passed is None else passed.slots
     depth, overtaken = query.k, 0
     while True:
         with tiers.lock:
             view = tiers.buffer.view()
-        newest = tiers.buffer.search(view, query.vector, _eligible_of(view, passed), depth)
-        allowed = None if passed is None else passed.ordinals
-        settled = tiers.graph.search(query.vector, depth, allowed, query.exact)
+            eligible = _eligible_of(tiers, view, passed)
+        newest = tiers.buffer.search(view, query.vector, eligible, depth)
+        # Not before now: what the scan found overwritten had been drained, but not into a graph of earlier.
+        settled = search_graph(tiers.graph, query.vector, depth, allowed, query.exact, tiers.dead_hits)
         with tiers.lock:
             if tiers.buffer.start > view.end and overtaken < MAX_OVERTAKEN:
                 overtaken += 1
                 continue
             since = tiers.buffer.view(view.end)
             late = tiers.buffer.search(since, query.vector, ~since.hidden, depth)
-            items = _name_items(tiers, query, _merged([newest, settled, late]))
+            items = _name_items(tiers, query, *_merged([newest, settled, late]))
         if len(items) >= query.k or (newest.complete and settled.complete and late.complete):
             return Found(items, [] if passed is None else passed.unknown_attributes)
         depth *= DEEPER
@@ -78,42 +84,58 @@ def _check(tiers: Tiers, query: Query) -> None:
     dimension = tiers.generation.dimension
     if query.vector.shape != (dimension,):
         raise InputError(f"the vector must have {dimension} numbers, not shape {query.vector.shape}", code="bad_vector")
-    if not np.isfinite(query.vector).all():
+    # One number tells of all: the sum of a unit vector does not overflow, and what is not finite stays so.
+    if not math.isfinite(query.vector.sum()):
         raise InputError("the vector must be finite", code="bad_vector")
     if query.k < 1:
         raise InputError(f"k must be at least 1, not {query.k}", code="bad_k")
 
 
-def _eligible_of(view: BufferView, passed: Passed | None) -> BoolArray:
+def _eligible_of(tiers: Tiers, view: BufferView, passed: Passed | None) -> BoolArray:
     shown = ~view.hidden
-    return shown if passed is None else shown & np.isin(view.ordinals, passed.ordinals)
+    return shown if passed is None else shown & shown_by(view.ordinals, passed.numbers, tiers.id_map)
 
 
-def _merged(parts: list[Candidates]) -> list[tuple[int, float]]:
+def _merged(parts: list[Candidates]) -> tuple[Int64Array, Float64Array]:
     """Ordinals with their scores, best first."""
-    ordinals = np.concatenate([p.ordinals for p in parts])
-    scores = np.concatenate([p.scores for p in parts])
+    parts = [part for part in parts if len(part.ordinals)] or parts[:1]
+    ordinals, scores = parts[0].ordinals, parts[0].scores
+    if len(parts) > 1:
+        ordinals = np.concatenate([part.ordinals for part in parts])
+        scores = np.concatenate([part.scores for part in parts])
     order = np.argsort(-scores, kind="stable")
-    return list(zip(ordinals[order].tolist(), scores[order].tolist(), strict=True))
+    return ordinals[order], scores[order]
 
 
-def _name_items(tiers: Tiers, query: Query, candidates: list[tuple[int, float]]) -> list[FoundItem]:
-    """The k best items behind these pictures, as they are now."""
-    wanted = query.wanted or MATCH_ALL
-    found: dict[str, FoundItem] = {}
+def _name_items(tiers: Tiers, query: Query, ordinals: Int64Array, scores: Float64Array) -> list[FoundItem]:
+    """The k best items behind these pictures, as they are now; the lock is held."""
+    items, pictures = tiers.id_map.items, tiers.id_map.pictures
+    there = pictures.findable(ordinals)
+    slots = ordinals[there] & SLOT_MASK
+    owners = pictures.owners.values[slots].tolist()
+    more = pictures.more_owners
+    findable = items.findable.values
+    found: dict[int, FoundItem] = {}
     last_score = 0.0
-    for ordinal, score in candidates:
-        if len(found) >= query.k and score < last_score:
+    for slot, owner, score in zip(slots.tolist(), owners, scores[there].tolist(), strict=True):
+        if score < last_score and len(found) >= query.k:
             break
-        picture = tiers.id_map.pictures.get(ordinal)
-        if picture is None or not picture.visible:
-            continue
-        for item in tiers.id_map.behind(picture):
-            if item.item_id not in found and _eligible(item, query.exclude, wanted):
-                found[item.item_id] = FoundItem(item.item_id, score, item.attributes)
+        for number in (owner, *more[slot]) if slot in more else (owner,):
+            if number in found or not findable[number]:
+                continue
+            item = FoundItem(items.ids[number], score, items.attributes[number])
+            if _passes(item, query):
+                found[number] = item
                 last_score = score
-    return sorted(found.values(), key=lambda item: (-item.score, item.item_id))[: query.k]
+    return sorted(found.values(), key=_best_first)[: query.k]
 
 
-def _eligible(item: Item, exclude: str | None, wanted: Filter) -> bool:
-    return item.findable and item.item_id != exclude and matches(wanted, item.attributes)
+def _passes(item: FoundItem, query: Query) -> bool:
+    """Asked of each item again, as it may have changed since the filter was looked up."""
+    if item.item_id == query.exclude:
+        return False
+    return query.wanted is None or matches(query.wanted, msgspec.json.decode(item.attributes))
+
+
+def _best_first(item: FoundItem) -> tuple[float, str]:
+    return -item.score, item.item_id

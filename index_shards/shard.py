@@ -10,11 +10,10 @@ from pathlib import Path
 
 import msgspec
 
-from index_shards import compaction
-from index_shards.applying import Applied, Applier
+from index_shards.applying import Applied, Applier, can_be_found
 from index_shards.candidates import Float32Array
-from index_shards.id_map import Item
-from index_shards.item_store import ItemStore, Offsets
+from index_shards.compaction import Compaction, Stage, is_due
+from index_shards.item_store import ItemRecord, ItemStore, Offsets
 from index_shards.restoring import load_snapshot, write_snapshot
 from index_shards.searcher import Found, Query, search
 from index_shards.shard_state import ShardState, may_follow
@@ -22,13 +21,14 @@ from index_shards.snapshot import Identity, Snapshot, SnapshotFolder
 from index_shards.tiers import MAX_PICTURES, Tiers
 from schemas.cluster import Generation
 from schemas.errors import LogError, NotReady, UnknownItem
-from schemas.item_state import ItemState
+from schemas.item_state import ItemState, decode_state
 from schemas.queries import StoredItem, pack_vector
 from schemas.settings import IndexSettings
 from schemas.vector_record import VectorRecord
 
 # Vectors added under one holding of the graph's lock: while it is searched, and while nobody searches it.
 SLICE, BULK_SLICE = 8, 256
+COMPACTION_BULK_SLICE = 64
 
 
 class ShardCounts(msgspec.Struct, frozen=True, kw_only=True):
@@ -138,9 +138,21 @@ class Shard:
         return tiers.drain(SLICE if self.state is ShardState.SERVING else BULK_SLICE)
 
     def compact_if_due(self, stopped: Callable[[], bool] = lambda: False) -> bool:
-        """Rebuild the graph without its dead when they are more than half of it; whether that was done."""
+        """Rebuild the graph without its dead, in one go, where `begin_compaction` would; whether that was done."""
+        compaction = self.begin_compaction()
+        while compaction is not None and not compaction.over:
+            if stopped():
+                compaction.cancel()
+            else:
+                compaction.step(COMPACTION_BULK_SLICE)
+        return compaction is not None and compaction.stage is Stage.SWAPPED
+
+    def begin_compaction(self) -> Compaction | None:
+        """A rebuilding of the graph, to be stepped to its end, when so much of it or of what searches meet is dead."""
         tiers = self._tiers
-        return tiers is not None and compaction.is_due(tiers) and compaction.compact(tiers, stopped)
+        if tiers is None or not is_due(tiers, self._index.compaction_dead_share):
+            return None
+        return Compaction(tiers)
 
     # --- reading
 
@@ -160,12 +172,17 @@ class Shard:
             NotReady: the shard does not serve.
             UnknownItem: it cannot be found.
         """
-        tiers = self._serving()
-        with tiers.lock:
-            item = tiers.id_map.items.get(item_id)
-            if item is None or not item.findable:
+        self._serving()
+        applier = self._opened()
+        while True:
+            record = applier.store.get(item_id)
+            state = None if record.state is None else decode_state(record.state)
+            if state is None or not can_be_found(state, record):
                 raise UnknownItem(item_id)
-        return _stored(item, tiers.vectors_of(item.pictures))
+            vectors = applier.tiers.vectors_of(record.ordinals)
+            if vectors is not None:
+                return _stored(record, state, vectors)
+            # Its pictures were replaced since the record was read.
 
     def counts(self) -> ShardCounts:
         """How full it is."""
@@ -176,7 +193,7 @@ class Shard:
             )
         graph, fresh = tiers.graph, len(tiers.buffer)
         return ShardCounts(
-            items=tiers.id_map.findable,
+            items=tiers.id_map.items.findable_count,
             graph_vectors=len(graph),
             buffer_vectors=fresh,
             dead_vectors=graph.tombstones.count,
@@ -195,11 +212,9 @@ class Shard:
         aside = self._snapshots.begin()
         with applier.tiers.drain_lock:
             write_snapshot(aside, applier.tiers, applier.store, offsets)
-            next_ordinal = applier.tiers.id_map.next_ordinal
         snapshot = self._snapshots.finish(
             aside,
             offsets=offsets,
-            next_ordinal=next_ordinal,
             newest_event_us=applier.newest_event_us,
             created_us=self._clock_us(),
         )
@@ -243,12 +258,12 @@ class Shard:
         return tiers
 
 
-def _stored(item: Item, vectors: list[Float32Array]) -> StoredItem:
+def _stored(record: ItemRecord, state: ItemState, vectors: list[Float32Array]) -> StoredItem:
     return StoredItem(
-        item_id=item.item_id,
-        version=item.version,
-        attributes=msgspec.json.encode(item.attributes),
-        event_us=item.event_us,
-        searchable_us=item.searchable_us,
+        item_id=state.item_id,
+        version=state.version,
+        attributes=msgspec.json.encode(state.values()),
+        event_us=record.event_us,
+        searchable_us=record.searchable_us,
         vectors=[pack_vector(vector) for vector in vectors],
     )

@@ -27,6 +27,10 @@ _ASIDE = "writing-"
 _CHUNK_BYTES = 1 << 20
 
 
+# Snapshots of another layout are passed over.
+LAYOUT = 2
+
+
 class Identity(msgspec.Struct, frozen=True, kw_only=True):
     """What a snapshot belongs to; none of another log or another embedding space is ever used."""
 
@@ -50,9 +54,9 @@ class FileSum(msgspec.Struct, frozen=True):
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """What `manifest.json` says; `blake2b` is that of the manifest itself with this field empty."""
 
+    layout: int
     identity: Identity
     offsets: Offsets
-    next_ordinal: int
     newest_event_us: int
     created_us: int
     files: dict[str, FileSum]
@@ -82,15 +86,13 @@ class SnapshotFolder:
         aside.mkdir()
         return aside
 
-    def finish(
-        self, aside: Path, *, offsets: Offsets, next_ordinal: int, newest_event_us: int, created_us: int
-    ) -> Snapshot:
+    def finish(self, aside: Path, *, offsets: Offsets, newest_event_us: int, created_us: int) -> Snapshot:
         """Checksum what lies in `aside`, make it durable, rename it into place and drop the oldest."""
         files = {str(path.relative_to(aside)): _sum_of(path) for path in _files_in(aside)}
         manifest = Manifest(
+            layout=LAYOUT,
             identity=self._identity,
             offsets=offsets,
-            next_ordinal=next_ordinal,
             newest_event_us=newest_event_us,
             created_us=created_us,
             files=files,
@@ -135,12 +137,14 @@ def read_manifest(folder: Path) -> Manifest:
 
     Raises:
         OSError: it cannot be read.
-        ValueError: it is torn or altered.
+        ValueError: it is torn, altered or of another layout.
     """
     try:
         manifest = msgspec.json.decode((folder / MANIFEST).read_bytes(), type=Manifest)
     except msgspec.DecodeError as error:
         raise ValueError(f"{MANIFEST}: {error}") from error
+    if manifest.layout != LAYOUT:
+        raise ValueError(f"{MANIFEST} is of layout {manifest.layout}, not {LAYOUT}")
     if _self_sum(manifest) != manifest.blake2b:
         raise ValueError(f"{MANIFEST} was altered")
     return manifest

@@ -1,26 +1,32 @@
 """Both tiers of one shard under one id map: where a vector lies, how it moves and how it is hidden."""
 
 import threading
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from index_shards.attribute_index import AttributeIndex
 from index_shards.candidates import Float32Array, Int64Array
+from index_shards.dead_hits import DeadHits
 from index_shards.fresh_buffer import FreshBuffer
 from index_shards.graph import Graph
-from index_shards.id_map import IdMap, Item, Picture
+from index_shards.id_map import IdMap, Shown, Touched
 from schemas.changes import MAX_IMAGES
 from schemas.cluster import Generation
 
 # The most pictures an item has, and so the room that one vector record may need.
 MAX_PICTURES = MAX_IMAGES
+# How many of the last queries are kept, to check a rebuilt graph with.
+RECENT_QUERIES = 64
 
 
 class Tiers:
-    """The fresh buffer, the graph and the id map.
+    """The fresh buffer, the graph, the id map and the attributes.
 
-    `lock` guards the id map and the appending end of the buffer; it is held for microseconds. The order of taking is
-    `drain_lock`, then the graph's lock, then `lock`; a search takes the latter two one after the other, never nested.
+    `lock` guards the id map, what is marked in graphs and the appending end of the buffer; it is held for microseconds.
+    `building` is the graph that shall take the place of `graph`: what is marked is marked in both. The order of taking
+    is `drain_lock`, then a graph's lock, then `lock`; a search takes the latter two one after the other, never nested.
     """
 
     def __init__(self, generation: Generation, buffer_capacity: int, graph: Graph | None = None) -> None:
@@ -28,38 +34,62 @@ class Tiers:
         self.drain_lock = threading.Lock()
         self.generation = generation
         self.id_map = IdMap()
+        self.attributes = AttributeIndex()
         self.buffer = FreshBuffer(generation.dimension, buffer_capacity)
         self.graph = Graph(generation) if graph is None else graph
+        self.building: Graph | None = None
+        self.dead_hits = DeadHits()
+        self.recent_queries: deque[Float32Array] = deque(maxlen=RECENT_QUERIES)
+        # How many were forgotten when a compacted graph was last refused.
+        self.refused_forgotten = 0
 
-    def show(self, item: Item) -> None:
-        """Put an item in place of what stood under its id and hide or show every picture concerned; hold `lock`."""
-        for picture in self.id_map.set_item(item):
-            if self.id_map.refresh(picture):
-                self._mark(picture)
+    # --- changing; the caller holds `lock`
 
-    def picture_of(self, fingerprint: bytes, vector: Float32Array) -> Picture:
-        """The picture with this fingerprint, put into the buffer if it is new, hidden at first; hold `lock`."""
-        known = self.id_map.known(fingerprint)
-        if known is not None:
-            return known
-        sequence = self.buffer.append(self.id_map.next_ordinal, vector, hidden=True)
-        return self.id_map.create(fingerprint, ~sequence)
+    def show(self, number: int, before: Sequence[int], shown: Shown) -> list[int]:
+        """Show an item in this way; the ordinals of pictures that are now nobody's. See `IdMap.put`."""
+        return self._mark(self.id_map.put(number, before, shown))
 
-    def places(self) -> dict[int, int]:
-        """Where every vector lies, by ordinal, as `Picture.place` has it; for a shard at rest."""
-        places = {ordinal: position for position, ordinal in enumerate(self.graph.ordinals[: len(self.graph)].tolist())}
-        fresh, _ = self.buffer.oldest(len(self.buffer))
-        return places | {o: ~sequence for sequence, o in enumerate(fresh.tolist(), start=self.buffer.start)}
+    def remove(self, number: int, before: Sequence[int]) -> list[int]:
+        """Forget an item; the ordinals of pictures that are now nobody's."""
+        return self._mark(self.id_map.remove(number, before))
 
-    def vectors_of(self, pictures: Iterable[Picture]) -> list[Float32Array]:
-        """Copies of the float32 vectors of these pictures, each of shape (dimension,)."""
+    def new_picture(self, vector: Float32Array) -> int:
+        """The ordinal of a new picture, whose vector of shape (dimension,) is in the buffer, hidden at first."""
+        ordinal = self.id_map.pictures.create()
+        self.buffer.append(ordinal, vector, hidden=True)
+        return ordinal
+
+    def _mark(self, touched: Touched) -> list[int]:
+        graphs = (self.graph,) if self.building is None else (self.graph, self.building)
+        for ordinal in touched.turned:
+            hidden = not self.id_map.is_visible(ordinal)
+            if ordinal in self.buffer:
+                self.buffer.hide(ordinal, hidden)
+            for graph in graphs:
+                graph.hide(ordinal, hidden)
+        for ordinal in touched.forgotten:
+            if ordinal in self.buffer:
+                self.buffer.forget(ordinal)
+            for graph in graphs:
+                graph.forget(ordinal)
+        return touched.forgotten
+
+    # --- reading
+
+    def vectors_of(self, ordinals: Iterable[int]) -> list[Float32Array] | None:
+        """Copies of the float32 vectors of these pictures, each of shape (dimension,); None when one is gone."""
+        ordinals = list(ordinals)
         with self.lock:
             graph = self.graph
-            places = [picture.place for picture in pictures]
-            fresh = {place: self.buffer.vector(~place) for place in places if place < 0}
-        settled = np.array([place for place in places if place >= 0], np.int64)
-        rows = iter(graph.vectors(settled)) if len(settled) else iter(())
-        return [next(rows) if place >= 0 else fresh[place] for place in places]
+            fresh = {o: self.buffer.vector(o) for o in ordinals if o in self.buffer}
+            places = {o: graph.position(o) for o in ordinals if o not in fresh}
+        settled = [place for place in places.values() if place is not None]
+        if len(settled) < len(places):
+            return None
+        rows = dict(zip(places, graph.vectors(np.array(settled, np.int64)), strict=True)) if settled else {}
+        return [rows[o] if o in rows else fresh[o] for o in ordinals]
+
+    # --- moving
 
     def drain(self, count: int) -> int:
         """Move up to `count` of the oldest vectors into the graph, the forgotten ones into nothing; how many moved."""
@@ -67,32 +97,31 @@ class Tiers:
             self._train_once()
             with self.lock:
                 ordinals, vectors = self.buffer.oldest(count)
-                kept = np.fromiter((int(o) in self.id_map.pictures for o in ordinals), np.bool_, len(ordinals))
-            with self.graph.lock.write():
-                first = self.graph.add(ordinals[kept], vectors[kept]) if kept.any() else len(self.graph)
+            kept = ordinals != 0
+            graph = self.graph
+            graph.make_room(int(kept.sum()), self.lock)
+            with graph.lock.write():
+                first = graph.add(ordinals[kept], vectors[kept], self.lock) if kept.any() else len(graph)
                 with self.lock:
-                    self._moved(self.graph, ordinals[kept], first)
-                    self.buffer.drained(len(ordinals))
+                    self.settle(graph, ordinals[kept], first)
+                    self.buffer.drained(ordinals)
         return len(ordinals)
 
-    def swap(self, graph: Graph) -> None:
-        """Search this graph from now on: every picture of it keeps its ordinal; hold `drain_lock`."""
-        with self.lock:
-            self._moved(graph, graph.ordinals[: len(graph)], 0)
-            self.graph = graph
-
-    def _moved(self, graph: Graph, ordinals: Int64Array, first: int) -> None:
+    def settle(self, graph: Graph, ordinals: Int64Array, first: int) -> None:
+        """Mark what was just added to a graph as its pictures are by now; hold `lock`."""
+        pictures = self.id_map.pictures
         for position, ordinal in enumerate(ordinals.tolist(), start=first):
-            picture = self.id_map.pictures.get(ordinal)
-            if picture is not None:
-                picture.place = position
-            graph.tombstones.mark(position, picture is None or not picture.visible)
+            if not pictures.valid(ordinal):
+                graph.bury(position, ordinal)
+            elif not self.id_map.is_visible(ordinal):
+                graph.tombstones.mark(position, True)
 
-    def _mark(self, picture: Picture) -> None:
-        if picture.in_graph:
-            self.graph.tombstones.mark(picture.place, not picture.visible)
-        else:
-            self.buffer.hide(picture.sequence, not picture.visible)
+    def swap(self, graph: Graph) -> None:
+        """Search this graph from now on; hold `drain_lock`."""
+        with self.lock:
+            self.graph, self.building = graph, None
+            self.dead_hits = DeadHits()
+            self.refused_forgotten = 0
 
     def _train_once(self) -> None:
         if self.graph.wants_training:

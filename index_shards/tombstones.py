@@ -9,15 +9,14 @@ from index_shards.faiss_api import faiss
 
 
 class Tombstones:
-    """A bitmap over the positions of a graph, read by searches while it is written, grown before vectors are added."""
+    """A bitmap over the positions of a graph, read by searches while one thread at a time writes it."""
 
     def __init__(self, capacity: int) -> None:
-        self._bits = np.zeros(0, np.uint8)
+        self._bits = np.zeros((capacity + 7) // 8, np.uint8)
         self.count = 0
-        self.grow(capacity)
 
     def grow(self, capacity: int) -> None:
-        """Make room for this many positions; no search may run meanwhile."""
+        """Make room for this many positions; nothing may be marked meanwhile."""
         size_bytes = (capacity + 7) // 8
         if size_bytes <= len(self._bits):
             return
@@ -27,11 +26,18 @@ class Tombstones:
 
     def mark(self, position: int, dead: bool) -> None:
         """Bury or raise one position."""
-        byte, bit = divmod(position, 8)
-        was_dead = bool(self._bits[byte] >> bit & 1)
-        if was_dead != dead:
-            self._bits[byte] ^= 1 << bit
+        byte, bit = position >> 3, position & 7
+        held = int(self._bits[byte])
+        if bool(held >> bit & 1) != dead:
+            self._bits[byte] = held ^ (1 << bit)
             self.count += 1 if dead else -1
+
+    def mark_all(self, dead: BoolArray) -> None:
+        """Set the first positions to these marks of shape (n,); all the others are alive."""
+        bits = np.packbits(dead, bitorder="little")
+        self._bits[:] = 0
+        self._bits[: len(bits)] = bits
+        self.count = int(np.count_nonzero(dead))
 
     def dead_at(self, positions: Int64Array) -> BoolArray:
         """True where dead, for positions of shape (n,)."""

@@ -126,12 +126,14 @@ def _up_overrides(
 
 
 def _add_groups() -> None:
+    from ops.bench_commands import bench
     from ops.catalog_commands import catalog
     from ops.search_commands import search
     from ops.shard_commands import shards
 
     app.add_typer(catalog, name="catalog")
     app.add_typer(shards, name="shards")
+    app.add_typer(bench, name="bench")
     app.command()(search)
 
 

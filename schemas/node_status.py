@@ -6,6 +6,7 @@ import msgspec
 class ShardStatus(msgspec.Struct, frozen=True, kw_only=True):
     """One shard on one node. Offsets and lags are per topic; an offset is the next one to be applied.
 
+    `recall_at_10` is that of the last `recall_samples` live queries that were answered again exactly, None of none.
     `lag` counts records, -1 while the broker does not answer. Times are microseconds since the epoch, 0 for never.
     """
 
@@ -21,6 +22,11 @@ class ShardStatus(msgspec.Struct, frozen=True, kw_only=True):
     lag: dict[str, int]
     newest_event_us: int = 0
     snapshot_us: int = 0
+    compacting: bool = False
+    compactions: int = 0
+    compactions_refused: int = 0
+    recall_at_10: float | None = None
+    recall_samples: int = 0
     error: str | None = None
 
 

@@ -70,6 +70,17 @@ class IndexSettings(msgspec.Struct, frozen=True, kw_only=True):
     buffer_capacity: Annotated[
         int, _doc("vectors in the fresh buffer at most; full means back-pressure"), Meta(ge=8)
     ] = 5000
+    compaction_dead_share: Annotated[
+        float, _doc("share of a graph that is deleted above which it is rebuilt without"), Meta(gt=0, le=1)
+    ] = 0.2
+    compaction_cpu_share: Annotated[
+        float, _doc("share of one core that rebuilding a graph may take while it is searched"), Meta(gt=0, le=1)
+    ] = 0.5
+    recall_sample_share: Annotated[
+        float,
+        _doc("share of the live queries that are answered again exactly, for the recall metric"),
+        Meta(ge=0, le=1),
+    ] = 0.01
     snapshot_every_s: Annotated[float, _doc("seconds between snapshots of a shard that changed"), Meta(gt=0)] = 60.0
     snapshot_every_mib: Annotated[
         float,

@@ -1,11 +1,14 @@
-"""One shard with the threads that keep it: its follower and its drainer."""
+"""One shard with the threads that keep it: its follower, its drainer and the measuring of its recall."""
 
+import threading
 import time
 
+from index_shards.live_recall import LiveRecall
 from index_shards.node.drainer import Drainer
 from index_shards.node.follower import Follower
 from index_shards.node.metrics import NodeMetrics
 from index_shards.node.snapshot_schedule import SnapshotSchedule
+from index_shards.searcher import Found, Query
 from index_shards.shard import Shard
 from index_shards.snapshot import Identity
 from schemas.cluster import Generation, Installation
@@ -13,15 +16,22 @@ from schemas.node_status import ShardStatus
 from schemas.settings import Settings
 from schemas.topics import partitions_of, shard_group
 
-DRAINER_STOP_S = 2.0
+DRAINER_STOP_S, RECALL_STOP_S = 2.0, 1.0
 
 
 class HostedShard:
     """Opens, follows and closes one shard; its files lie under <data_dir>/nodes/<node>/<generation>/<shard>."""
 
     def __init__(
-        self, settings: Settings, installation: Installation, generation: Generation, number: int, metrics: NodeMetrics
+        self,
+        settings: Settings,
+        installation: Installation,
+        generation: Generation,
+        number: int,
+        metrics: NodeMetrics,
+        compaction_permit: threading.Lock,
     ) -> None:
+        """Only one of the shards that share `compaction_permit` compacts at a time."""
         name = f"{generation.name}/{number}"
         identity = Identity(
             log_id=installation.log_id,
@@ -35,7 +45,8 @@ class HostedShard:
         )
         folder = settings.data_path / "nodes" / settings.node.id / generation.name / str(number)
         self.shard = Shard(generation, identity, folder, settings.index, _now_us)
-        self._drainer = Drainer(self.shard, name)
+        self._drainer = Drainer(self.shard, name, compaction_permit, settings.index.compaction_cpu_share)
+        self._live_recall = LiveRecall(self.shard, settings.index.recall_sample_share, name)
         self._follower = Follower(
             self.shard,
             settings.kafka,
@@ -49,6 +60,14 @@ class HostedShard:
         """Restore, replay and serve, in the background."""
         self._drainer.start()
         self._follower.start()
+        self._live_recall.start()
+
+    def search(self, query: Query) -> Found:
+        """`Shard.search`, measured now and then."""
+        asked_us = _now_us()
+        found = self.shard.search(query)
+        self._live_recall.offer(query, found, asked_us)
+        return found
 
     def ask_to_stop(self) -> None:
         """Begin to end; `stop` waits for it."""
@@ -59,12 +78,13 @@ class HostedShard:
         self._follower.ask_to_stop()
         ended = self._follower.join(timeout_s)
         self._drainer.stop(DRAINER_STOP_S)
+        self._live_recall.stop(RECALL_STOP_S)
         if ended:
             self.shard.close()
 
     def status(self) -> ShardStatus:
         """What the shard is doing, for `/v1/status`."""
-        counts = self.shard.counts()
+        counts, recall = self.shard.counts(), self._live_recall.recall()
         return ShardStatus(
             generation=self.shard.generation.name,
             shard=self.shard.number,
@@ -78,6 +98,11 @@ class HostedShard:
             lag=self._follower.lag,
             newest_event_us=counts.newest_event_us,
             snapshot_us=self.shard.snapshot_us,
+            compacting=self._drainer.compacting,
+            compactions=self._drainer.compactions,
+            compactions_refused=self._drainer.refusals,
+            recall_at_10=recall.at_10,
+            recall_samples=recall.samples,
             error=self.shard.error,
         )
 

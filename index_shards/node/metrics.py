@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from schemas.node_status import ShardStatus
@@ -38,9 +38,6 @@ class NodeMetrics:
         self.snapshot_seconds = Histogram("lookalive_node_snapshot_seconds", "one snapshot", _SHARD, registry=r)
         self.snapshots_failed = Counter("lookalive_node_snapshots_failed", "snapshots not written", _SHARD, registry=r)
         self.log_gaps = Counter("lookalive_node_log_gaps", "times the log lost what was needed", _SHARD, registry=r)
-        self.compactions = Counter(
-            "lookalive_node_compactions", "graphs rebuilt without their dead", _SHARD, registry=r
-        )
 
 
 class ShardGauges(Collector):
@@ -67,6 +64,13 @@ class ShardGauges(Collector):
         families = {n: GaugeMetricFamily(f"lookalive_node_{n}", text, labels=_SHARD) for n, text in figures.items()}
         lag = GaugeMetricFamily("lookalive_node_lag", "records to be applied, -1 unknown", labels=(*_SHARD, "topic"))
         state = GaugeMetricFamily("lookalive_node_state", "1 for the state it is in", labels=(*_SHARD, "state"))
+        recall = GaugeMetricFamily(
+            "shard_recall_at_10", "recall at 10 of live queries that were answered again exactly", labels=_SHARD
+        )
+        samples = GaugeMetricFamily("shard_recall_at_10_samples", "how many queries that recall is of", labels=_SHARD)
+        compactions = CounterMetricFamily(
+            "lookalive_node_compactions", "graphs rebuilt without their dead, by outcome", labels=(*_SHARD, "outcome")
+        )
         for status in self._statuses():
             labels = [status.generation, str(status.shard)]
             for name, family in families.items():
@@ -75,4 +79,9 @@ class ShardGauges(Collector):
                 lag.add_metric([*labels, topic], records)
             for name in STATES:
                 state.add_metric([*labels, name], float(status.state == name))
-        yield from (*families.values(), lag, state)
+            if status.recall_at_10 is not None:
+                recall.add_metric(labels, status.recall_at_10)
+            samples.add_metric(labels, status.recall_samples)
+            compactions.add_metric([*labels, "swapped"], status.compactions)
+            compactions.add_metric([*labels, "refused"], status.compactions_refused)
+        yield from (*families.values(), lag, state, recall, samples, compactions)

@@ -9,7 +9,6 @@ from confluent_kafka import KafkaException
 
 from index_shards.node.hosted_shard import HostedShard
 from index_shards.node.metrics import NodeMetrics
-from index_shards.shard import Shard
 from index_shards.shard_state import ShardState
 from schemas.cluster import ClusterView, Installation, NodeReport
 from schemas.cluster_log import ClusterFollower, publish
@@ -38,7 +37,7 @@ class Reconciler:
         self._node = settings.node.id
         self._cluster = ClusterFollower(settings.kafka, lambda _: self._wake.set())
         self._hosted: dict[ShardKey, HostedShard] = {}
-        self._lock = threading.Lock()
+        self._lock, self._compaction_permit = threading.Lock(), threading.Lock()
         self._wake, self._stop = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="reconciler", daemon=True)
         self._published: NodeReport | None = None
@@ -68,7 +67,7 @@ class Reconciler:
         for one in hosted.values():
             one.stop(max(deadline_s - time.monotonic(), 0.1))
 
-    def shard(self, generation: str, number: int) -> Shard:
+    def hosted(self, generation: str, number: int) -> HostedShard:
         """A shard that this node holds.
 
         Raises:
@@ -77,7 +76,7 @@ class Reconciler:
         hosted = self._hosted.get(ShardKey(generation, number))
         if hosted is None:
             raise UnknownShard(generation, number)
-        return hosted.shard
+        return hosted
 
     def statuses(self) -> list[ShardStatus]:
         """Every shard's status, in order."""
@@ -143,7 +142,9 @@ class Reconciler:
 
     def _open(self, view: ClusterView, installation: Installation, key: ShardKey) -> None:
         generation = view.generations[key.generation]
-        hosted = HostedShard(self._settings, installation, generation, key.shard, self._metrics)
+        hosted = HostedShard(
+            self._settings, installation, generation, key.shard, self._metrics, self._compaction_permit
+        )
         with self._lock:
             self._hosted[key] = hosted
         hosted.start()

@@ -6,12 +6,12 @@ import msgspec
 from aiohttp import web
 from prometheus_client import generate_latest
 
+from index_shards.node.hosted_shard import HostedShard
 from index_shards.node.http_errors import answer_errors, error_response
 from index_shards.node.metrics import NodeMetrics, ShardGauges
 from index_shards.node.reconciler import Reconciler
 from index_shards.node.search_pool import SearchPool
 from index_shards.searcher import Found, Query
-from index_shards.shard import Shard
 from schemas.errors import InputError, LookaliveError, NotReady, TooLarge
 from schemas.filters import parse_filter
 from schemas.node_status import NodeStatus
@@ -49,11 +49,12 @@ class NodeServer:
 
     async def search(self, request: web.Request) -> web.Response:
         """`ShardSearch` in, `ShardHits` out."""
-        shard = self._shard(request)
+        hosted = self._hosted(request)
+        shard = hosted.shard
         asked = _decode_search(await _body(request))
         labels = (shard.generation.name, str(shard.number))
         try:
-            body = await self._pool.run(self._answer, shard, asked)
+            body = await self._pool.run(self._answer, hosted, asked)
         except LookaliveError as error:
             self._metrics.searches.labels(*labels, error.code).inc()
             raise
@@ -62,7 +63,7 @@ class NodeServer:
 
     async def item(self, request: web.Request) -> web.Response:
         """The `StoredItem` of this id."""
-        shard = self._shard(request)
+        shard = self._hosted(request).shard
         body = await self._pool.run(lambda: msgspec.msgpack.encode(shard.get(request.match_info["item_id"])))
         return web.Response(body=body, content_type=NODE_CONTENT_TYPE)
 
@@ -87,24 +88,24 @@ class NodeServer:
         body = generate_latest(self._metrics.registry)
         return web.Response(body=body, headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
 
-    def _shard(self, request: web.Request) -> Shard:
+    def _hosted(self, request: web.Request) -> HostedShard:
         number = request.match_info["shard"]
         if not number.isascii() or not number.isdecimal():
             raise InputError(f"a shard is a number, not {number!r}", code="bad_shard")
-        return self._reconciler.shard(request.match_info["generation"], int(number))
+        return self._reconciler.hosted(request.match_info["generation"], int(number))
 
-    def _answer(self, shard: Shard, asked: ShardSearch) -> bytes:
+    def _answer(self, hosted: HostedShard, asked: ShardSearch) -> bytes:
         """Runs in a search thread."""
+        shard = hosted.shard
         with self._metrics.search_seconds.labels(shard.generation.name, str(shard.number)).time():
             wanted = None if asked.filter is None else parse_filter(asked.filter)
             query = Query(unpack_vector(asked.vector), asked.k, wanted, asked.exact, asked.exclude)
-            return msgspec.msgpack.encode(_hits(shard.search(query), asked.include_attributes))
+            return msgspec.msgpack.encode(_hits(hosted.search(query), asked.include_attributes))
 
 
 def _hits(found: Found, include_attributes: bool) -> ShardHits:
-    encode = msgspec.json.encode
     return ShardHits(
-        hits=[(i.item_id, i.score, encode(i.attributes) if include_attributes else None) for i in found.items],
+        hits=[(i.item_id, i.score, i.attributes if include_attributes else None) for i in found.items],
         unknown_attributes=found.unknown_attributes,
     )
 

@@ -177,7 +177,7 @@ def check_same(shard: Shard, oracle: Oracle, item_ids: list[str], queries: list[
             expected = oracle.search(vector, k, raw_filter, exclude)
             check_hits([(hit.item_id, hit.score) for hit in found.items], expected)
             for hit in found.items:
-                assert hit.attributes == there[hit.item_id][0].values()
+                assert msgspec.json.decode(hit.attributes) == there[hit.item_id][0].values()
 
 
 SEARCHES: list[tuple[int, dict[str, Any] | None, bool, str | None]] = [

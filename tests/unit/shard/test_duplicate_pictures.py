@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from index_shards import graph
+from index_shards import graph_search
 from index_shards.searcher import Query
 from schemas.errors import UnknownItem
 from tests.unit.shard.oracle import change_state, open_shard, patiently, picture_vector, vectors_of
@@ -14,7 +14,7 @@ COPIES, OTHERS = 300, 200
 
 
 def test_every_copy_can_be_returned_and_the_rest_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(graph, "SMALL", 0)
+    monkeypatch.setattr(graph_search, "SMALL", 0)
     shard = open_shard(tmp_path)
     names = [f"copy-{n:03d}" for n in range(COPIES)] + [f"other-{n:03d}" for n in range(OTHERS)]
     for offset, name in enumerate(names):

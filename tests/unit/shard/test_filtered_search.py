@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from index_shards import graph
+from index_shards import graph_search
 from index_shards.searcher import Query
 from schemas.filters import parse_filter
 from tests.unit.shard.oracle import Oracle, change_state, check_hits, open_shard, patiently, picture_vector, vectors_of
@@ -15,8 +15,8 @@ ITEMS = 600
 
 @pytest.mark.parametrize("small", [0, 2000])
 def test_against_the_reference(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small: int) -> None:
-    monkeypatch.setattr(graph, "SMALL", small)
-    monkeypatch.setattr(graph, "SCAN_BELOW", 2.0)
+    monkeypatch.setattr(graph_search, "SMALL", small)
+    monkeypatch.setattr(graph_search, "SCAN_BELOW", 2.0)
     shard, oracle = open_shard(tmp_path), Oracle()
     for n in range(ITEMS):
         attributes = {"color": ["red", "blue", "green"][n % 3], "price": n, "tags": ["x", str(n % 5)], "rare": n == 17}

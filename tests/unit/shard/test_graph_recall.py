@@ -1,16 +1,21 @@
 """The graph finds what brute force finds, as it grows slice by slice, with dead positions, and after a restart."""
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from index_shards.compaction import compact
+from index_shards.dead_hits import DeadHits
 from index_shards.graph import Graph
+from index_shards.graph_search import search_graph
+from index_shards.id_map import Shown
 from index_shards.tiers import Tiers
 from tests.unit.shard.oracle import generation
 
 COUNT, DIMENSION, K = 6000, 64, 10
+LOCK = nullcontext()
 
 
 def unit_vectors(count: int, seed: int) -> np.ndarray:
@@ -33,7 +38,8 @@ def test_recall(tmp_path: Path, storage: str) -> None:
         graph.train(vectors[:1000])
     ordinals = np.arange(COUNT, dtype=np.int64) + 100
     for at in range(0, COUNT, 250):
-        graph.add(ordinals[at : at + 250], vectors[at : at + 250])
+        graph.make_room(250, LOCK)
+        graph.add(ordinals[at : at + 250], vectors[at : at + 250], LOCK)
     dead = np.zeros(COUNT, bool)
     dead[::4] = True
     for position in np.flatnonzero(dead):
@@ -44,8 +50,9 @@ def test_recall(tmp_path: Path, storage: str) -> None:
     again = Graph.load(of, tmp_path / "graph", kept)
     for position in np.flatnonzero(dead):
         again.tombstones.mark(int(position), True)
-    again.add(np.array([7], np.int64), queries[:1])
-    found = again.search(queries[0], 1, None, exact=False)
+    again.make_room(1, LOCK)
+    again.add(np.array([7], np.int64), queries[:1], LOCK)
+    found = search_graph(again, queries[0], 1, None, False, DeadHits())
     assert found.ordinals.tolist() == [7]
     assert recall(again, np.vstack([vectors, queries[:1]]), queries[1:], np.append(dead, True)) >= 0.95
 
@@ -55,7 +62,7 @@ def recall(graph: Graph, vectors: np.ndarray, queries: np.ndarray, dead: np.ndar
     for query in queries:
         scores = np.where(dead, -2, vectors @ query)
         best = set((np.argsort(-scores)[:K] + 100).tolist())
-        found = graph.search(query, K, None, exact=False)
+        found = search_graph(graph, query, K, None, False, DeadHits())
         assert not found.complete
         assert not any(dead[o - 100] for o in found.ordinals.tolist() if o != 7)
         hits += len(best & set(found.ordinals[:K].tolist()))
@@ -66,14 +73,20 @@ def test_compaction_keeps_the_living_and_drops_the_forgotten() -> None:
     tiers = Tiers(generation(DIMENSION), 2000)
     vectors = unit_vectors(1500, 3)
     with tiers.lock:
-        pictures = [tiers.picture_of(str(n).encode(), row) for n, row in enumerate(vectors)]
+        ordinals = [tiers.new_picture(row) for row in vectors]
+        numbers = [tiers.id_map.items.create(str(n)) for n in range(len(vectors))]
+        for number, ordinal in zip(numbers, ordinals, strict=True):
+            tiers.show(number, (), Shown((ordinal,), b"{}", True))
     while tiers.drain(256):
         pass
-    for picture in pictures[::3]:
-        tiers.id_map.refresh(picture)
+    with tiers.lock:
+        for number in numbers[::3]:
+            assert tiers.remove(number, (ordinals[number],)) == [ordinals[number]]
     assert not compact(tiers, stopped=lambda: True)
     assert len(tiers.graph) == 1500
     assert compact(tiers, stopped=lambda: False)
     assert len(tiers.graph) == 1000
-    rows = tiers.vectors_of([p for n, p in enumerate(pictures) if n % 3])
+    rows = tiers.vectors_of([ordinal for n, ordinal in enumerate(ordinals) if n % 3])
+    assert rows is not None
     assert np.array_equal(rows, np.delete(vectors, slice(0, None, 3), axis=0))
+    assert tiers.vectors_of([ordinals[0]]) is None

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from index_shards import compaction, graph
+from index_shards import compaction, graph_search
 from index_shards.searcher import Query
 from index_shards.shard import Shard
 from schemas.item_state import ItemState, Stamp
@@ -30,7 +30,7 @@ def upsert(item_id: str, version: int) -> tuple[ItemState, Stamp]:
 
 def test_what_is_there_all_the_time_is_in_every_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Steady items stand alone near the query; their picture is replaced again and again by one just as near."""
-    monkeypatch.setattr(graph, "SMALL", 0)
+    monkeypatch.setattr(graph_search, "SMALL", 0)
     monkeypatch.setattr(compaction, "DEAD_AT_LEAST", 200)
     shard = open_shard(tmp_path, buffer_capacity=32, buffer_drain=8)
     query = np.zeros(DIMENSION, np.float32)

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from index_shards import graph
+from index_shards import graph_search
 from index_shards.searcher import Query
 from schemas.item_state import Stamp
 from schemas.vector_record import StageTimes, make_vector_record
@@ -25,7 +25,7 @@ def near(angle: float, axis: int) -> np.ndarray:
 @pytest.mark.parametrize("small", [0, 2000])
 def test_each_item_once_by_its_best(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, drained: bool, small: int) -> None:
     """All pictures of one item are nearer than any of the next, so that few pictures mean one item."""
-    monkeypatch.setattr(graph, "SMALL", small)
+    monkeypatch.setattr(graph_search, "SMALL", small)
     shard = open_shard(tmp_path, buffer_capacity=64)
     for n in range(ITEMS):
         state = change_state(f"item-{n}", "upsert", 1, n)

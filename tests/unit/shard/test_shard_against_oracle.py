@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from index_shards import compaction, graph
+from index_shards import compaction, graph_search
 from index_shards.shard import Shard
 from schemas.item_state import ItemState, Stamp
 from schemas.vector_record import VectorRecord
@@ -126,18 +126,39 @@ class ShardMachine(RuleBasedStateMachine):
     def every_vector_is_hidden_or_shown_as_its_picture(self) -> None:
         tiers = self.shard._tiers
         assert tiers is not None
-        places = tiers.places()
-        pictures = tiers.id_map.pictures
-        dead = tiers.graph.tombstones.mask(len(tiers.graph)).tolist()
+        graph, id_map = tiers.graph, tiers.id_map
+        dead = graph.tombstones.mask(len(graph)).tolist()
         assert dead.count(True) == self.shard.counts().dead_vectors
         view = tiers.buffer.view()
-        hidden = {~(view.start + n): bool(mark) for n, mark in enumerate(view.hidden)}
-        for ordinal, place in places.items():
-            picture = pictures.get(ordinal)
-            assert (dead[place] if place >= 0 else hidden[place]) == (picture is None or not picture.visible)
-            assert picture is None or picture.place == place
-        assert set(pictures) <= set(places)
-        assert {picture.fingerprint for picture in pictures.values()} == self.oracle.fingerprints()
+        marks = dict(zip(view.ordinals.tolist(), view.hidden.tolist(), strict=True))
+        for position, ordinal in enumerate(graph.ordinals[: len(graph)].tolist()):
+            assert ordinal == 0 or graph.position(ordinal) == position
+            marks |= {ordinal: dead[position]} if ordinal else {}
+            assert ordinal or dead[position]
+        marks.pop(0, None)
+        assert set(marks) == set(id_map.pictures.live().tolist())
+        assert {o for o, hidden in marks.items() if not hidden} == {o for o in marks if id_map.is_visible(o)}
+        assert id_map.pictures.count == len(marks)
+
+    @invariant()
+    def every_picture_is_known_by_its_fingerprint(self) -> None:
+        applier = self.shard._applier
+        assert applier is not None
+        wanted = self.oracle.fingerprints()
+        kept = {fingerprint: applier.store.picture(fingerprint) for fingerprint in FINGERPRINTS}
+        assert {fingerprint for fingerprint, ordinal in kept.items() if ordinal is not None} == wanted
+        assert {kept[fingerprint] for fingerprint in wanted} == set(applier.tiers.id_map.pictures.live().tolist())
+
+    @invariant()
+    def numbers_are_used_once(self) -> None:
+        applier = self.shard._applier
+        assert applier is not None
+        items = applier.tiers.id_map.items
+        records = {item_id: applier.store.get(item_id) for item_id in ITEMS}
+        used = {record.number: item_id for item_id, record in records.items() if record.number >= 0}
+        assert used == {number: item_id for number, item_id in enumerate(items.ids) if item_id}
+        assert len(used) + len(items._free) == len(items.ids)
+        assert applier.tiers.attributes.count == self.shard.counts().items
 
     def teardown(self) -> None:
         self.shard.close()
@@ -151,8 +172,8 @@ class Fp32ShardMachine(ShardMachine):
 @pytest.fixture(autouse=True)
 def _eager(monkeypatch: pytest.MonkeyPatch) -> None:
     """Walk the graph however small it is."""
-    monkeypatch.setattr(graph, "SMALL", 0)
-    monkeypatch.setattr(graph, "SCAN_BELOW", 0.1)
+    monkeypatch.setattr(graph_search, "SMALL", 0)
+    monkeypatch.setattr(graph_search, "SCAN_BELOW", 0.1)
 
 
 PROFILE = settings(

@@ -1,0 +1,65 @@
+"""`lookalive bench shard`: the groups of rows, one after the other, on one workbench."""
+
+import tempfile
+import time
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
+
+from rich.markup import escape
+
+from ops.bench import (
+    bulk_insert,
+    churn,
+    filtered_search,
+    memory_use,
+    neighbourhood_deletes,
+    peer_rates,
+    restore_time,
+    search_rate,
+    write_load,
+)
+from ops.bench.groups import Group
+from ops.bench.isolation import in_fresh_process
+from ops.bench.report import Row
+from ops.bench.workbench import Plan, Workbench
+from ops.console import progress_bar
+
+MEASURES: dict[Group, Callable[[Workbench], list[Row]]] = {
+    Group.SEARCH: search_rate.measure,
+    Group.INSERT: bulk_insert.measure,
+    Group.FILTER: filtered_search.measure,
+    Group.PEERS: peer_rates.measure,
+    Group.MEMORY: memory_use.measure,
+    Group.RESTORE: restore_time.measure,
+    Group.LOAD: write_load.measure,
+    Group.NEIGHBOURHOOD: neighbourhood_deletes.measure,
+    Group.CHURN: churn.measure,
+}
+
+
+def bench_shard(plan: Plan, only: Collection[Group] = ()) -> list[Row]:
+    """The rows of these groups (all of them without a choice), measured in a process of their own.
+
+    Raises:
+        InputError: the vectors cannot be read or are too few.
+    """
+    groups = [group for group in Group if group in only or not only]
+    return in_fresh_process(measure_groups, plan, groups)
+
+
+def measure_groups(plan: Plan, groups: Sequence[Group]) -> list[Row]:
+    """The same in this process; progress goes to standard error."""
+    rows: list[Row] = []
+    with tempfile.TemporaryDirectory(prefix="lookalive-bench-") as folder, progress_bar() as progress:
+        task = progress.add_task("measuring", total=len(groups), note="")
+        bench = Workbench(plan, Path(folder), lambda text: progress.update(task, note=escape(text)))
+        try:
+            for group in groups:
+                progress.update(task, description=group.value, note="")
+                started_s = time.perf_counter()
+                rows += MEASURES[group](bench)
+                progress.console.print(f"{group.value}: {time.perf_counter() - started_s:.0f} s", highlight=False)
+                progress.advance(task)
+        finally:
+            bench.close()
+    return rows

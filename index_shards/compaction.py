@@ -12,9 +12,7 @@ import numpy as np
 import structlog
 
 from index_shards.candidates import Float32Array, Int64Array
-from index_shards.dead_hits import DeadHits
 from index_shards.graph import TRAINING_VECTORS, Graph
-from index_shards.graph_search import search_graph
 from index_shards.tiers import Tiers
 from index_shards.tombstones import selector_of
 
@@ -157,12 +155,15 @@ class Compaction:
         return np.unique(living[np.linspace(0, len(living) - 1, count).astype(np.int64)])
 
     def _check_one(self) -> None:
-        """Hold what both graphs find for one query against what there is; swap only for what is no worse."""
+        """Hold what both graphs find for one query against what there is; swap only for what is no worse.
+
+        Both are walked equally far. Widening would let the old one find more among its dead, at a price per search that
+        is the very reason to compact.
+        """
         query = self._queries.pop()
         true = self._exact(query)
         for which, graph in enumerate((self._old, self._new)):
-            found = search_graph(graph, query, CHECKED_K, None, False, DeadHits())
-            self._hits[which] += len(true & set(found.ordinals.tolist()[:CHECKED_K]))
+            self._hits[which] += len(true & set(_found(graph, query)))
         self._hits[2] += len(true)
         if self._queries or not self._hits[2]:
             self.stage = Stage.CHECKING if self._queries else Stage.CATCHING_UP
@@ -182,3 +183,12 @@ class Compaction:
             return set()
         best = self._new.look_at_all(query, min(CHECKED_K, len(living)), selector_of(living, count))
         return set(self._new.ordinals[best].tolist()) - {0}
+
+
+def _found(graph: Graph, query: Float32Array) -> list[int]:
+    """The ordinals of the best living vectors that a walk of the usual width meets."""
+    with graph.lock.read():
+        met = graph.look(query, graph.ef_search, graph.ef_search)
+        living = met[~graph.tombstones.dead_at(met)][:CHECKED_K]
+        ordinals: list[int] = graph.ordinals[living].tolist()
+    return ordinals

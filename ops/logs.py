@@ -27,5 +27,6 @@ def configure_logs(settings: LogSettings) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        # Standard error as it is when a line is written: a test runner or a redirection may have replaced it.
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
     )

@@ -168,11 +168,9 @@ def _integer(value: object, name: str) -> int | None:
     raise ChangeRejected(f"`{name}` must be a whole number, not {value!r:.60}", code="bad_schema")
 
 
-def _event_time(value: object) -> str | int | None:
+def _event_time(value: object) -> str | None:
     value = _present(value)
-    if isinstance(value, str) and not value.strip().isdigit():
-        return value.strip()
-    return _integer(value, "event_time")
+    return None if value is None else str(value).strip()
 
 
 def _present(value: object) -> Any:

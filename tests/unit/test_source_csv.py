@@ -90,7 +90,7 @@ def test_version_time_and_operations(tmp_path: Path) -> None:
     text = (
         "op,item_id,version,event_time,image,price\n"
         "upsert,a,3,2026-11-21T09:00:00Z,a.jpg,5\n"
-        "patch,a,4.0,1795251600000000,,6\n"
+        "patch,a,4.0,2026-11-21T09:00:00Z,,6\n"
         "upsert,b,,,,7\n"
         "delete,a,,,,\n"
         ",c,,,c.jpg,\n"

@@ -20,7 +20,6 @@ ODD_IDS = [
     "a b+c%20d%2Fe",
     "{item_id}",
     "ünï/çødé 商品 👗",
-    "a\nb\tc",
     "'\"<script>",
     "x" * 512,
 ]

@@ -3,8 +3,11 @@
 import json
 import math
 from collections.abc import Callable
+from concurrent.futures.process import BrokenProcessPool
+from importlib.util import find_spec
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from typer.testing import Result
@@ -12,7 +15,7 @@ from typer.testing import Result
 from ops.bench import shard_bench
 from ops.bench.groups import Group
 from ops.bench.report import Row
-from ops.bench.shard_bench import MEASURES, measure_groups
+from ops.bench.shard_bench import MEASURES, bench_shard, measure_groups, read_finished
 from ops.bench.vectors import hard_mixture, neighbours_among, recall, write_fbin
 from ops.bench.workbench import Plan, Workbench
 from ops.bench.write_load import measure as measure_load
@@ -35,8 +38,11 @@ def test_every_group_has_a_measure() -> None:
 
 
 @pytest.mark.parametrize("group", sorted(set(Group) - {Group.LOAD}))
-def test_a_group_measures_alone(group: Group) -> None:
-    rows = measure_groups(TINY, [group])
+def test_a_group_measures_alone(group: Group, tmp_path: Path) -> None:
+    if group is Group.PEERS and not any(find_spec(name) for name in ("hnswlib", "usearch")):
+        pytest.skip("neither hnswlib nor usearch is installed: `make bench` installs them")
+    rows = measure_groups(TINY, [group], tmp_path)
+    assert read_finished(tmp_path, [group]) == (rows, 1)
     assert rows
     assert len({row.measure for row in rows}) == len(rows)
     assert all(math.isfinite(row.value) for row in rows)
@@ -82,6 +88,19 @@ def test_a_broken_promise_is_an_exit_status(
 ) -> None:
     monkeypatch.setattr(shard_bench, "bench_shard", lambda *_: [Row(measure="m", value=1.0, unit="u", holds=holds)])
     assert lookalive("bench", "shard", "--json").exit_code == code
+
+
+def test_what_was_measured_survives_the_death_of_its_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = Row(measure="m", value=1.0, unit="u")
+
+    def dies(_function: object, _plan: Plan, groups: list[Group], folder: Path) -> list[Row]:
+        (folder / f"{groups[0].value}.json").write_bytes(msgspec.json.encode([kept]))
+        raise BrokenProcessPool
+
+    monkeypatch.setattr(shard_bench, "in_fresh_process", dies)
+    first, died = bench_shard(TINY, [Group.SEARCH, Group.LOAD])
+    assert first == kept
+    assert (died.measure, died.holds) == ("load: the measuring process died", False)
 
 
 def test_vectors_come_from_a_file(tmp_path: Path) -> None:

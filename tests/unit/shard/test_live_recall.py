@@ -59,7 +59,7 @@ def test_what_came_or_went_since_does_not(shard: Shard) -> None:
     assert measure(shard, before) == 1, "another took the place of one that was answered"
     for number in range(ITEMS):
         put(shard, number, version=9)
-    assert measure(shard, before) is None
+    assert measure(shard, before._replace(answered=[])) is None
     shard.close()
 
 

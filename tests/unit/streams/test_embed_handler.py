@@ -167,7 +167,7 @@ def test_no_good_picture_leaves_the_old_record_and_is_refused_once() -> None:
         "item_id": "a",
         "image_url": BAD,
         "version": 0,
-        "event_time": 1_000,
+        "event_time": "1970-01-01T00:00:00.001000Z",
     }
     notes.update(batch.stamps)
     again = handle([state_of(upsert(BAD), patch())], notes=notes)

@@ -6,7 +6,7 @@ GPU := $(shell command -v nvidia-smi >/dev/null 2>&1 && nvidia-smi -L >/dev/null
 STAMP := $(VENV)/.installed-$(GPU)
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help setup lock demo check test unit process soak bench clean
+.PHONY: help setup lock demo check test unit process browser screenshots soak bench clean
 
 help:           ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -29,7 +29,7 @@ lock:           ## resolve the requirements again (names, versions and hashes on
 	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["bench"], sep="\n")' | \
 	  $(BIN)/uv pip compile - -c requirements/cpu.txt --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header --no-annotate -q -o requirements/bench.txt
 
-demo: setup     ## the whole system on this machine with a sample catalogue streaming in (IMAGES=folder for your own)
+demo: setup     ## the page, on a whole system with a sample catalogue that keeps changing (IMAGES=folder for your own)
 	@$(BIN)/lookalive demo $(if $(IMAGES),--images "$(IMAGES)")
 
 check: setup    ## ruff and mypy --strict
@@ -38,6 +38,7 @@ check: setup    ## ruff and mypy --strict
 	$(BIN)/mypy
 
 test: check     ## check, then every test
+	@tests/browser/setup.sh $(VENV)/browser-tests
 	$(PYTEST) tests
 
 unit: setup     ## the pure, fast tests alone
@@ -46,8 +47,15 @@ unit: setup     ## the pure, fast tests alone
 process: setup  ## the tests with real processes alone
 	$(PYTEST) tests/process
 
+browser: setup  ## the tests of the page alone, in Debian's Chromium (installed where that is possible)
+	@tests/browser/setup.sh $(VENV)/browser-tests
+	$(PYTEST) tests/browser
+
+screenshots: setup  ## take the README's pictures of the page from a demo that runs
+	$(BIN)/python tests/browser/screenshots.py ops/docs/screenshots
+
 soak: setup     ## what takes longer than continuous integration may: many rounds of kills, each with a seed of its own
-	SOAK_ROUNDS=10 $(PYTEST) tests/process/test_killed_roles.py -rP
+	SOAK_ROUNDS=10 $(PYTEST) tests/process/test_killed_roles.py tests/process/test_node_sigkill.py -rP
 
 bench: setup    ## a shard beside raw FAISS and other libraries (ITEMS=200000, ONLY=group)
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/bench.txt || { \

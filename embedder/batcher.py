@@ -1,10 +1,12 @@
 """The embedding worker: pictures from many callers through one model, in micro-batches.
 
-    embed() --bounded--> 1 prepare             --> 2 collect            --> 3 encode            --> embed()'s answer
-                         fetch, decode, check,     up to batch_size, or     the model, in a
-                         preprocess: a pool        batch_wait_ms later      thread of its own
+    embed() --> fetch --bounded--> 1 prepare           --> 2 collect            --> 3 encode        --> embed()'s answer
+                  |                decode, check,          up to batch_size, or     the model, in a            |
+                  |                preprocess: a pool      batch_wait_ms later      thread of its own          |
+                  +--> known already: the vector cache --------------------------------------------------------+
 
-The stream's embed agent and the router's queries use the same worker, and so the same pixels-to-vector path.
+The stream's embed agent and the router's queries use the same worker, and so the same pixels-to-vector path. Fetching
+has its own bounds (`embedder.host_slots`): pictures that wait for a slow host take no room from the others.
 """
 
 import asyncio
@@ -12,19 +14,22 @@ import os
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
 from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
 
-from embedder.decode import Pixels, decode_image, silence_pillow
+from embedder.decode import Pixels, silence_pillow
 from embedder.fetch import Fetcher
-from embedder.fingerprint import picture_fingerprint
+from embedder.fetched import Fetched, nothing_known, picture_digest
+from embedder.known_pictures import Cache, KnownPictures
 from embedder.metrics import EmbedderMetrics
 from embedder.models.base import Encoded, Encoder, Float32Array
-from embedder.preprocess import Preprocessing, draft_side, preprocess
-from embedder.quality import check_quality
-from schemas.errors import Busy, ImageRejected, LookaliveError, ModelFailed, NotReady, VectorInvalid
+from embedder.prepare import prepare_picture
+from embedder.room import Room
+from embedder.vector_cache import KnownVector
+from schemas.errors import LookaliveError, ModelFailed, NotReady, VectorInvalid
 from schemas.queries import Crop
 from schemas.settings import ImageSettings, ModelSettings
 
@@ -32,6 +37,8 @@ from schemas.settings import ImageSettings, ModelSettings
 class Embedded(NamedTuple):
     """A picture's answer: a float32 unit vector (dimension,), its length before it was one, the fingerprint of the
     whole picture (16 bytes, whatever the crop), and when it was fetched and embedded, in microseconds since the epoch.
+
+    `cached` when no model was asked, as the picture was known.
     """
 
     vector: Float32Array
@@ -39,6 +46,7 @@ class Embedded(NamedTuple):
     fetched_us: int
     embedded_us: int
     norm: float
+    cached: bool = False
 
 
 class _Job(NamedTuple):
@@ -48,27 +56,11 @@ class _Job(NamedTuple):
     fingerprint: bytes
     fetched_us: int
     since: float
+    digest: bytes | None
 
 
 _Answer = asyncio.Future[Embedded]
 _Batch = list[tuple[_Answer, _Job]]
-
-
-def prepare_picture(data: bytes, crop: Crop | None, spec: Preprocessing, images: ImageSettings) -> tuple[Pixels, bytes]:
-    """An encoded picture as the model takes it, uint8 (size, size, 3), and its fingerprint.
-
-    Raises:
-        ImageRejected: it is no picture, too large, broken or blank.
-        InputError: the crop is not inside the picture.
-    """
-    if len(data) > images.max_bytes:
-        raise ImageRejected(
-            f"{len(data)} bytes are more than the {images.max_bytes} a picture may have", code="image_too_large"
-        )
-    side = draft_side(spec, crop, images.min_side)
-    pixels = decode_image(data, images.max_pixels, side)
-    check_quality(pixels, images.min_side)
-    return preprocess(pixels, spec, crop), picture_fingerprint(pixels)
 
 
 def wall_clock_us() -> int:
@@ -91,36 +83,33 @@ class EmbeddingWorker:
         model: ModelSettings,
         metrics: EmbedderMetrics,
         *,
+        cache: Cache | None = None,
         clock: Callable[[], int] = wall_clock_us,
     ) -> None:
+        """The worker closes the fetcher; the cache is its owner's to close. Pictures cut by a crop are not cached."""
         threads = model.decode_threads or os.cpu_count() or 1
         self.encoder = encoder
         self._fetcher = fetcher
+        self._known = KnownPictures(cache, metrics)
         self._images = images
         self._metrics = metrics
         self._clock = clock
-        self._queue_size = model.queue_size
         self._wait_s = model.batch_wait_ms / 1000
         self._limit = model.batch_size
         self._halved = False
-        self._room = asyncio.Semaphore(model.queue_size)
-        self._hands = asyncio.Semaphore(2 * threads)  # bounds the encoded pictures held in memory
+        self._room = Room(model.queue_size, metrics)
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="prepare")
         self._model_thread = ThreadPoolExecutor(1, thread_name_prefix="model")
         self._ready: dict[_Answer, _Job] = {}
         self._waiting: set[_Answer] = set()
-        self._inside = 0
         self._preparing = 0
         self._moved = asyncio.Event()
-        self._idle = asyncio.Event()
-        self._idle.set()
-        self._stopping = False
         self._runner: asyncio.Task[None] | None = None
 
     @property
     def healthy(self) -> bool:
         """Whether pictures are being embedded: started, not stopping, no stage has ended."""
-        return self._runner is not None and not self._runner.done() and not self._stopping
+        return self._runner is not None and not self._runner.done() and not self._room.closed
 
     async def start(self) -> None:
         """Begins to embed, in the running event loop."""
@@ -130,15 +119,16 @@ class EmbeddingWorker:
 
     async def stop(self, timeout_s: float = 5.0) -> None:
         """Takes no more pictures, answers those inside within `timeout_s`, and ends; the rest get `NotReady`."""
-        self._stopping = True
+        self._room.close()
         if self._runner is not None and not self._runner.done():
             try:
                 async with asyncio.timeout(timeout_s):
-                    await self._idle.wait()
+                    await self._room.empty()
             except TimeoutError:
                 pass
             self._runner.cancel()
             await asyncio.wait([self._runner])
+        await self._fetcher.close()
         self._pool.shutdown(wait=False)
         self._model_thread.shutdown(wait=False)
 
@@ -149,39 +139,59 @@ class EmbeddingWorker:
 
         Raises:
             Busy: no room, and `wait` is false.
-            ImageRejected, InputError: see `Fetcher.fetch` and `prepare_picture`.
+            ImageRejected, InputError: see `Fetcher.fetching` and `prepare_picture`.
             VectorInvalid: the model made no usable vector of it.
             ModelFailed: the model raised on the batch.
             NotReady: the worker is not running, or ended meanwhile.
         """
         self._check_running()
-        if not wait and self._room.locked():
-            self._metrics.busy.inc()
-            raise Busy(f"{self._queue_size} pictures are being embedded already", queue_size=self._queue_size)
-        async with self._room:
-            self._enter()
-            try:
-                job = await self._prepare(picture, crop)
-                return await self._answer_of(job)
-            finally:
-                self._leave()
+        if not wait:
+            self._room.check()
+        begun = time.perf_counter()
+        async with AsyncExitStack() as held:
+            fetched = await self._fetch(picture, held)
+            self._metrics.stage_seconds.labels("fetch").observe(time.perf_counter() - begun)
+            fetched_us = self._clock()
+            known = await self._known.find(fetched.digest) if crop is None else None
+            if known is not None:
+                return Embedded(known.vector, known.fingerprint, fetched_us, self._clock(), known.norm, cached=True)
+            if fetched.data is None:  # it was known a moment ago
+                assert isinstance(picture, str)
+                fetched = await held.enter_async_context(self._fetcher.fetching(picture, nothing_known))
+            with self._known.embedding(fetched.digest) as tell:
+                embedded = await self._embed(fetched, crop, fetched_us, held, wait=wait)
+                tell(KnownVector(embedded.vector, embedded.norm, embedded.fingerprint))
+                return embedded
 
-    async def _prepare(self, picture: str | bytes, crop: Crop | None) -> _Job:
-        """Stage 1: a reference's bytes, decoded, checked and preprocessed in the pool."""
+    async def _fetch(self, picture: str | bytes, held: AsyncExitStack) -> Fetched:
+        if isinstance(picture, str):
+            return await held.enter_async_context(self._fetcher.fetching(picture, self._known.knows))
+        return Fetched(picture, picture_digest(picture))
+
+    async def _embed(
+        self, fetched: Fetched, crop: Crop | None, fetched_us: int, held: AsyncExitStack, *, wait: bool
+    ) -> Embedded:
+        """The bounded part; the picture's bytes are let go as soon as it is prepared."""
+        self._check_running()
+        if not wait:
+            self._room.check()
+        async with self._room.place():
+            assert fetched.data is not None
+            job = await self._prepare(fetched.data, crop, fetched_us, fetched.digest if crop is None else None)
+            await held.aclose()
+            return await self._answer_of(job)
+
+    async def _prepare(self, data: bytes, crop: Crop | None, fetched_us: int, digest: bytes | None) -> _Job:
+        """Stage 1: decoded, checked and preprocessed in the pool."""
         self._preparing += 1
+        begun = time.perf_counter()
         try:
-            async with self._hands:
-                begun = time.perf_counter()
-                data = await self._fetcher.fetch(picture) if isinstance(picture, str) else picture
-                fetched_us, fetched = self._clock(), time.perf_counter()
-                self._check_running()
-                pixels, fingerprint = await asyncio.get_running_loop().run_in_executor(
-                    self._pool, prepare_picture, data, crop, self.encoder.preprocessing, self._images
-                )
+            pixels, fingerprint = await asyncio.get_running_loop().run_in_executor(
+                self._pool, prepare_picture, data, crop, self.encoder.preprocessing, self._images
+            )
             now = time.perf_counter()
-            self._metrics.stage_seconds.labels("fetch").observe(fetched - begun)
-            self._metrics.stage_seconds.labels("prepare").observe(now - fetched)
-            return _Job(pixels, fingerprint, fetched_us, now)
+            self._metrics.stage_seconds.labels("prepare").observe(now - begun)
+            return _Job(pixels, fingerprint, fetched_us, now, digest)
         finally:
             self._preparing -= 1
             self._moved.set()
@@ -203,7 +213,7 @@ class EmbeddingWorker:
         """Stage 3: the model on a batch, and every caller's answer."""
         try:
             encoded = await asyncio.get_running_loop().run_in_executor(
-                self._model_thread, self._call_model, [job.pixels for _, job in batch]
+                self._model_thread, self._call_model, [job for _, job in batch]
             )
         except MemoryError:
             if self._halved:
@@ -222,20 +232,24 @@ class EmbeddingWorker:
             if batch := await self._collect():
                 await self._encode(batch)
 
-    def _call_model(self, pictures: list[Pixels]) -> Encoded:
-        """Runs in the model's thread."""
+    def _call_model(self, jobs: list[_Job]) -> Encoded:
+        """Runs in the model's thread, as does the writing to the cache."""
         begun = time.perf_counter()
-        encoded = self.encoder.encode(np.stack(pictures))
-        if encoded.vectors.shape != (len(pictures), self.encoder.dimension):
-            raise ValueError(f"vectors of shape {encoded.vectors.shape} for {len(pictures)} pictures")
-        self._metrics.batch_size.observe(len(pictures))
+        encoded = self.encoder.encode(np.stack([job.pixels for job in jobs]))
+        if encoded.vectors.shape != (len(jobs), self.encoder.dimension):
+            raise ValueError(f"vectors of shape {encoded.vectors.shape} for {len(jobs)} pictures")
+        self._metrics.batch_size.observe(len(jobs))
         self._metrics.stage_seconds.labels("encode").observe(time.perf_counter() - begun)
+        made = zip(jobs, encoded.vectors, encoded.norms.tolist(), strict=True)
+        self._known.keep(
+            {j.digest: KnownVector(v, norm, j.fingerprint) for j, v, norm in made if j.digest and _usable(v, norm)}
+        )
         return encoded
 
     def _hand_out(self, batch: _Batch, encoded: Encoded) -> None:
         now = self._clock()
         for (answer, job), vector, norm in zip(batch, encoded.vectors, encoded.norms.tolist(), strict=True):
-            if not (np.isfinite(norm) and norm > 0 and np.isfinite(vector).all()):
+            if not _usable(vector, norm):
                 _fail(answer, VectorInvalid(f"the model made a vector of length {norm} of the picture", norm=str(norm)))
             elif not answer.done():
                 answer.set_result(Embedded(vector.copy(), job.fingerprint, job.fetched_us, now, norm))
@@ -264,25 +278,16 @@ class EmbeddingWorker:
         if self._runner is None or self._runner.done():
             raise NotReady("the embedding worker is not running", part="embedder")
 
-    def _enter(self) -> None:
-        if self._stopping:
-            raise NotReady("the embedding worker is stopping", part="embedder")
-        self._inside += 1
-        self._idle.clear()
-        self._metrics.queue_depth.set(self._inside)
-
-    def _leave(self) -> None:
-        self._inside -= 1
-        self._metrics.queue_depth.set(self._inside)
-        if not self._inside:
-            self._idle.set()
-
     def _on_end(self, runner: asyncio.Task[None]) -> None:
         """However the stages end, nobody is left waiting."""
         error = None if runner.cancelled() else runner.exception()
         why = "stopped" if error is None else f"ended: {error!r}"
         for answer in self._waiting:
             _fail(answer, NotReady(f"the embedding worker {why}", part="embedder"))
+
+
+def _usable(vector: Float32Array, norm: float) -> bool:
+    return bool(np.isfinite(norm) and norm > 0 and np.isfinite(vector).all())
 
 
 def _fail(answer: _Answer, error: LookaliveError) -> None:

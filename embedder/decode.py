@@ -96,6 +96,22 @@ def decode_image(data: bytes, max_pixels: int, draft_side: int | None = None) ->
         raise ImageRejected(f"the picture is broken: {error or type(error).__name__}", code="image_corrupt") from error
 
 
+def check_head(data: bytes, max_pixels: int) -> None:
+    """Passes the beginning of a picture, or one whose beginning does not yet say how large it is.
+
+    Raises:
+        ImageRejected: `image_unsupported` for what is not one of the formats read, `image_too_large` when the header
+            says more than `max_pixels`.
+    """
+    try:
+        image = _open(data)
+    except ImageRejected:
+        raise
+    except Exception:  # noqa: BLE001  cut off in the header, or broken: decoding all of it will say which
+        return
+    _check_pixels(image, max_pixels)
+
+
 def silence_pillow() -> None:
     """Keeps Pillow's remarks on odd metadata out of the log; called once by whoever starts to decode.
 

@@ -6,13 +6,19 @@ import binascii
 import os
 import re
 import stat
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import unquote_to_bytes
 
+from embedder.fetched import Fetched, Known, NoValidators, Source, Validators, nothing_known, picture_digest
+from embedder.host_slots import HostSlots
+from embedder.http_pictures import HttpPictures
 from embedder.image_store import SCHEME as STORE_SCHEME
 from embedder.image_store import ImageStore
+from embedder.metrics import EmbedderMetrics
+from embedder.object_pictures import ObjectPictures
 from schemas.errors import ImageRejected
 from schemas.settings import ImageSettings
 
@@ -20,40 +26,104 @@ CHUNK_BYTES = 256 * 1024
 _DATA_URL = re.compile(r"data:([^,;]*)((?:;[^,;]*)*),", re.IGNORECASE)
 _SPACE = str.maketrans("", "", " \t\r\n")
 
-Reader = Callable[[str], Awaitable[bytes]]
+Read = Callable[[str], bytes]
 
 
 class Fetcher(Protocol):
     """Where the worker gets a reference's bytes from."""
 
-    async def fetch(self, ref: str) -> bytes:
-        """The encoded picture's bytes.
+    def fetching(self, ref: str, known: Known = nothing_known) -> AbstractAsyncContextManager[Fetched]:
+        """The picture, which has room in memory until the context is left.
 
         Raises:
             ImageRejected: the reference is not allowed, cannot be reached, or its picture is too large.
         """
 
+    async def close(self) -> None:
+        """Gives connections back."""
+
 
 class SchemeFetcher:
-    """A fetcher that asks one small reader per URL scheme; a scheme without a reader is refused."""
+    """A fetcher that asks one source per URL scheme; a scheme without one is refused."""
 
-    def __init__(self, readers: Mapping[str, Reader]) -> None:
-        self._readers = dict(readers)
+    def __init__(self, sources: Mapping[str, Source], metrics: EmbedderMetrics | None = None) -> None:
+        self._sources = dict(sources)
+        self._metrics = metrics
+
+    @asynccontextmanager
+    async def fetching(self, ref: str, known: Known = nothing_known) -> AsyncIterator[Fetched]:
+        """See `Fetcher.fetching`."""
+        scheme, source = self._source(ref)
+        async with AsyncExitStack() as held:
+            try:
+                fetched = await held.enter_async_context(source.fetching(ref, known))
+            except ImageRejected as error:
+                self._count(scheme, error.code)
+                raise
+            self._count(scheme, "unchanged" if fetched.data is None else "sent", len(fetched.data or b""))
+            yield fetched
 
     async def fetch(self, ref: str) -> bytes:
-        """See `Fetcher.fetch`."""
+        """The encoded picture's bytes; raises ImageRejected as `fetching`."""
+        async with self.fetching(ref) as fetched:
+            assert fetched.data is not None
+            return fetched.data
+
+    async def close(self) -> None:
+        """See `Fetcher.close`."""
+        for source in set(self._sources.values()):
+            await source.close()
+
+    def _source(self, ref: str) -> tuple[str, Source]:
         scheme, colon, _ = ref.partition(":")
-        reader = self._readers.get(scheme.lower())
-        if not colon or reader is None:
-            known = ", ".join(f"{name}:" for name in sorted(self._readers) if name != STORE_SCHEME)
-            raise ImageRejected(
-                f"{_short(ref)} is refused: this version reads {known} references only", code="image_refused"
-            )
-        return await reader(ref)
+        source = self._sources.get(scheme.lower())
+        if not colon or source is None:
+            known = ", ".join(f"{name}:" for name in sorted(self._sources) if name != STORE_SCHEME)
+            self._count("other", "image_refused")
+            raise ImageRejected(f"{_short(ref)} is refused: {known} references are read here", code="image_refused")
+        return scheme.lower(), source
+
+    def _count(self, scheme: str, outcome: str, size: int = 0) -> None:
+        if self._metrics is not None:
+            self._metrics.fetches.labels(scheme, outcome).inc()
+            self._metrics.fetched_bytes.labels(scheme).inc(size)
 
 
-def catalog_fetcher(images: ImageSettings, store: ImageStore) -> SchemeFetcher:
-    """The fetcher of the stream: `file:` under the configured roots, `data:`, and `store:`."""
+class LocalPictures:
+    """A source that reads in a thread what lies on this machine, a few at a time."""
+
+    def __init__(self, read: Read, room: asyncio.Semaphore) -> None:
+        self._read = read
+        self._room = room
+
+    @asynccontextmanager
+    async def fetching(self, ref: str, known: Known) -> AsyncIterator[Fetched]:
+        """See `Source.fetching`."""
+        async with self._room:
+            yield await asyncio.to_thread(self._fetch, ref)
+
+    async def close(self) -> None:
+        """See `Source.close`."""
+
+    def _fetch(self, ref: str) -> Fetched:
+        data = self._read(ref)
+        return Fetched(data, picture_digest(data))
+
+
+def catalog_fetcher(
+    images: ImageSettings,
+    store: ImageStore,
+    validators: Validators | None = None,
+    metrics: EmbedderMetrics | None = None,
+) -> SchemeFetcher:
+    """The fetcher of the stream: `http(s):`, `s3:`, `gs:`, `file:` under the configured roots, `data:`, and `store:`.
+
+    With `validators` a server is asked whether a picture has changed before it is sent again.
+    """
+    room = asyncio.Semaphore(2 * (os.cpu_count() or 1))
+    remembered = NoValidators() if validators is None else validators
+    slots = HostSlots(images.fetches, images.fetches_per_host)
+    web = HttpPictures(images, slots, remembered)
 
     def read_stored(ref: str) -> bytes:
         data = store.read(ref)
@@ -62,16 +132,25 @@ def catalog_fetcher(images: ImageSettings, store: ImageStore) -> SchemeFetcher:
 
     return SchemeFetcher(
         {
-            "file": _in_thread(lambda ref: read_file_url(ref, images)),
-            "data": _in_thread(lambda ref: decode_data_url(ref, images.max_bytes)),
-            STORE_SCHEME: _in_thread(read_stored),
-        }
+            "file": LocalPictures(lambda ref: read_file_url(ref, images), room),
+            "data": LocalPictures(lambda ref: decode_data_url(ref, images.max_bytes), room),
+            STORE_SCHEME: LocalPictures(read_stored, room),
+            "http": web,
+            "https": web,
+            "s3": ObjectPictures("s3", images, slots, remembered),
+            "gs": ObjectPictures("gs", images, slots, remembered),
+        },
+        metrics,
     )
 
 
-def query_fetcher(images: ImageSettings) -> SchemeFetcher:
-    """The fetcher of queries: what a stranger names is never a file of this machine."""
-    return SchemeFetcher({"data": _in_thread(lambda ref: decode_data_url(ref, images.max_bytes))})
+def query_fetcher(images: ImageSettings, metrics: EmbedderMetrics | None = None) -> SchemeFetcher:
+    """The fetcher of queries: what a stranger names is never a file, a bucket or the store of this machine."""
+    web = HttpPictures(images, HostSlots(images.fetches, images.fetches_per_host), NoValidators())
+    data = LocalPictures(
+        lambda ref: decode_data_url(ref, images.max_bytes), asyncio.Semaphore(2 * (os.cpu_count() or 1))
+    )
+    return SchemeFetcher({"data": data, "http": web, "https": web}, metrics)
 
 
 def decode_data_url(ref: str, max_bytes: int) -> bytes:
@@ -171,13 +250,6 @@ def _check_size(size: int, max_bytes: int, ref: str) -> None:
             code="image_too_large",
             max_bytes=max_bytes,
         )
-
-
-def _in_thread(read: Callable[[str], bytes]) -> Reader:
-    async def reader(ref: str) -> bytes:
-        return await asyncio.to_thread(read, ref)
-
-    return reader
 
 
 def _short(ref: str) -> str:

@@ -23,6 +23,24 @@ class EmbedderMetrics:
         self.queue_depth = Gauge(
             "lookalive_embedder_queue_depth", "pictures admitted and not yet answered", registry=registry
         )
+        self.fetches = Counter(
+            "lookalive_embedder_fetches",
+            "pictures fetched, by scheme and outcome: sent, unchanged (known already, not sent) or the reason why not",
+            labelnames=("scheme", "outcome"),
+            registry=registry,
+        )
+        self.fetched_bytes = Counter(
+            "lookalive_embedder_fetched_bytes", "bytes of pictures fetched", labelnames=("scheme",), registry=registry
+        )
+        self.cache = Counter(
+            "lookalive_embedder_cache",
+            "catalogue pictures looked up in the vector cache: hit, miss, or joined (being embedded at that moment)",
+            labelnames=("outcome",),
+            registry=registry,
+        )
+        self.cache_bytes = Gauge(
+            "lookalive_embedder_cache_bytes", "bytes of the vector cache on disk", registry=registry
+        )
         self.busy = Counter(
             "lookalive_embedder_busy", "pictures turned away because the queue was full", registry=registry
         )

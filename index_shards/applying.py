@@ -21,6 +21,7 @@ from index_shards.item_table import NO_ATTRIBUTES
 from index_shards.tiers import MAX_PICTURES, Tiers
 from schemas.errors import Busy
 from schemas.item_state import ItemState, decode_state, encode_state, join
+from schemas.live import LiveKind
 from schemas.vector_record import VectorRecord
 
 UNIT_LENGTH_WITHIN = 0.01
@@ -37,10 +38,13 @@ class Outcome(Enum):
 
 
 class Applied(NamedTuple):
-    """The outcome; where searches show a difference, also the microseconds from the event until they did."""
+    """The outcome; where searches show a difference, also the microseconds from the event until they did, at
+    `searchable_us` since the epoch, and which kind of difference a person would see."""
 
     outcome: Outcome
     delay_us: int | None = None
+    searchable_us: int = 0
+    kind: LiveKind | None = None
 
 
 def can_be_found(state: ItemState | None, record: ItemRecord) -> bool:
@@ -185,7 +189,9 @@ class Applier:
         self.store.write_if_full()
         since_us = event_us or record.event_us
         seen = shown.findable or change.was_findable
-        return Applied(Outcome.CHANGED, change.now_us - since_us if seen and since_us else None)
+        if not (seen and since_us):
+            return Applied(Outcome.CHANGED)
+        return Applied(Outcome.CHANGED, change.now_us - since_us, change.now_us, _kind_of(change, before))
 
     def _picture(self, fingerprint: bytes, vector: Float32Array) -> int:
         """The ordinal of the picture with this fingerprint, put into the buffer if it is new; the lock is held."""
@@ -218,6 +224,17 @@ class Applier:
         lengths = np.sqrt(np.einsum("ij,ij->i", matrix, matrix))
         usable = len(lengths) <= MAX_PICTURES and all(abs(n - 1.0) < UNIT_LENGTH_WITHIN for n in lengths.tolist())
         return None if usable else Outcome.UNUSABLE
+
+
+def _kind_of(change: _Change, before: ItemRecord) -> LiveKind | None:
+    """What is new about an item that is or was found; None: nothing that shows."""
+    if not change.shown.findable:
+        return "deleted"
+    if not change.was_findable:
+        return "new"
+    if change.record.image_at != before.image_at:
+        return "picture"
+    return "attributes" if change.shown.attributes != change.old_attributes else None
 
 
 def _bare(state: ItemState) -> ItemState:

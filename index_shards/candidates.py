@@ -1,5 +1,6 @@
 """Scored pictures on their way to an answer, and the choice of the best of them."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -8,6 +9,9 @@ import numpy.typing as npt
 SCORE_DECIMALS = 6
 # More than the float32 noise of a score and the rounding together.
 TIE_WITHIN = 5e-6
+
+# Rows of more positions than this are not all taken at once.
+READ_ROWS = 8192
 
 Int64Array = npt.NDArray[np.int64]
 Float32Array = npt.NDArray[np.float32]
@@ -44,3 +48,21 @@ def final_scores(rows: Float32Array, query: Float32Array) -> Float64Array:
     exact: Float64Array = rows.astype(np.float64) @ query.astype(np.float64)
     scores: Float64Array = exact.round(SCORE_DECIMALS) + 0.0
     return scores
+
+
+def ranked(
+    take: Callable[[Int64Array], Float32Array], ordinals: Int64Array, query: Float32Array, depth: int, at: Int64Array
+) -> Candidates:
+    """The `depth` best of the positions `at`, shape (n,), with what ties with the last.
+
+    `take` has the vectors of positions, shape (n, dimension), and `ordinals` the picture by position.
+    """
+    if len(at) <= depth:
+        return Candidates(ordinals[at], final_scores(take(at), query), False)
+    if len(at) <= READ_ROWS:
+        rows = take(at)
+        picked = nearly_best(rows @ query, depth)
+        return Candidates(ordinals[at[picked]], final_scores(rows[picked], query), False)
+    pieces = [at[start : start + READ_ROWS] for start in range(0, len(at), READ_ROWS)]
+    best = at[nearly_best(np.concatenate([take(piece) @ query for piece in pieces]), depth)]
+    return Candidates(ordinals[best], final_scores(take(best), query), False)

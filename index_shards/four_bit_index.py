@@ -7,10 +7,6 @@ the sample is small. Of codes of about this size (product, RaBitQ, TurboQuant, P
 best at equal search time that need no more than a sample's mean.
 """
 
-import ctypes
-import mmap
-import sys
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +14,11 @@ import numpy as np
 
 from index_shards.candidates import Float32Array, Int64Array
 from index_shards.faiss_api import faiss
+from index_shards.hnsw_storage import reserve, size_bytes
 from schemas.cluster import Generation
 
-# 2 x 16 links at the ground level: with codes of 256 bytes (512 dimensions) 400 bytes a vector.
-MOST_LINKS = 16
+# 2 x 14 links at the ground level: with codes of 256 bytes (512 dimensions) 384 bytes a vector.
+MOST_LINKS = 14
 ROTATION_SEED = 20_11_17
 # Half the width of a range, in standard deviations: wider wastes steps, narrower cuts off.
 SPREADS = 2.75
@@ -29,8 +26,6 @@ SPREADS = 2.75
 PRIOR_VECTORS = 8
 # Codes made anew may differ in a number at the border of two steps; those of other vectors differ in most.
 AGREEING_SHARE = 0.9
-_INT32_BYTES = 4
-_MADV_DONTNEED = 4
 
 
 class FourBitIndex:
@@ -78,7 +73,7 @@ class FourBitIndex:
     @property
     def size_bytes(self) -> int:
         """Bytes in memory of codes, links, levels and offsets."""
-        return sum(array.size() * cell_bytes for array, cell_bytes in self._arrays())
+        return size_bytes(self._index)
 
     def build_with(self, ef_construction: int) -> None:
         """How many candidates an add considers from now on."""
@@ -98,20 +93,7 @@ class FourBitIndex:
 
     def reserve(self, capacity: int) -> None:
         """Grow every array to hold so many vectors without moving; the room takes no memory until it is used."""
-        links = self._index.hnsw.nb_neighbors(0)
-        sizes = (
-            capacity * self._storage.code_size,
-            # Level 0 takes 2 M links; every M-th vertex reaches the next level, with M more: M / (M - 1) on average.
-            int(capacity * (links + 1.25)) + 64 * links,
-            capacity,
-            capacity + 1,
-        )
-        for (array, cell_bytes), size in zip(self._arrays(), sizes, strict=True):
-            held = array.size()
-            if size > held:
-                array.resize(size)
-                array.resize(held)
-                _give_back(int(array.data()) + held * cell_bytes, (size - held) * cell_bytes)
+        reserve(self._index, capacity)
 
     def enlarged(self, capacity: int) -> "FourBitIndex":
         """A copy that holds so many vectors without moving; this one may be searched meanwhile, but not added to."""
@@ -137,9 +119,8 @@ class FourBitIndex:
 
     def agrees(self, positions: Int64Array, vectors: Float32Array) -> bool:
         """Whether the codes at these positions are those of vectors of shape (n, dimension)."""
-        size_bytes = self._storage.code_size
-        cells = faiss.rev_swig_ptr(self._storage.codes.data(), len(self) * size_bytes)
-        held = cells.reshape(-1, size_bytes)[positions]
+        cells = faiss.rev_swig_ptr(self._storage.codes.data(), len(self) * self._storage.code_size)
+        held = cells.reshape(len(self), -1)[positions]
         return bool(np.mean(held == self._storage.sa_encode(self._turned(vectors))) >= AGREEING_SHARE)
 
     def write(self, path: Path) -> None:
@@ -156,23 +137,6 @@ class FourBitIndex:
         turned: Float32Array = np.ascontiguousarray(vectors, np.float32) @ self._turn
         return turned
 
-    def _arrays(self) -> tuple[tuple[Any, int], ...]:
-        """Everything that grows with the vectors: the array and the bytes of its cells."""
-        hnsw = self._index.hnsw
-        return (
-            (self._storage.codes, 1),
-            (hnsw.neighbors, _INT32_BYTES),
-            (hnsw.levels, _INT32_BYTES),
-            (hnsw.offsets, ctypes.sizeof(ctypes.c_size_t)),
-        )
-
-
-def give_back_freed() -> None:
-    """Let the system have what was freed: arrays under 32 MiB leave holes in the C library's heap."""
-    trim = _c_function("malloc_trim")
-    if trim is not None:
-        trim(ctypes.c_size_t(0))
-
 
 def _new_whole(generation: Generation) -> Any:
     rotation = faiss.RandomRotationMatrix(generation.dimension, generation.dimension)
@@ -184,18 +148,3 @@ def _new_whole(generation: Generation) -> Any:
 
 def _rotation_of(whole: Any) -> Any:
     return faiss.downcast_VectorTransform(whole.chain.at(0))
-
-
-def _give_back(address: int, size_bytes: int) -> None:
-    """Let the system have the whole pages of this room back until they are written to; what is in them is lost."""
-    advise = _c_function("madvise")
-    first = -(-address // mmap.PAGESIZE) * mmap.PAGESIZE
-    last = (address + size_bytes) // mmap.PAGESIZE * mmap.PAGESIZE
-    if advise is not None and last > first:
-        advise(ctypes.c_void_p(first), ctypes.c_size_t(last - first), _MADV_DONTNEED)
-
-
-@cache
-def _c_function(name: str) -> Any:
-    """A function of the C library; None off Linux, where its arguments may mean something else."""
-    return getattr(ctypes.CDLL(None), name, None) if sys.platform == "linux" else None

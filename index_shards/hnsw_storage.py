@@ -2,6 +2,7 @@
 
 import ctypes
 import mmap
+import sys
 from functools import cache
 from typing import Any
 
@@ -9,16 +10,22 @@ from index_shards.faiss_api import faiss
 from schemas.cluster import Generation
 
 _CODES = {"fp16": "QT_fp16", "sq8": "QT_8bit"}
+_INT32_BYTES = 4
 _MADV_DONTNEED = 4
 
 
 def new_index(generation: Generation) -> Any:
-    """An empty index with the geometry and storage of a generation."""
+    """An empty index with the geometry and storage of a generation whose vectors are kept in memory."""
     metric = faiss.METRIC_INNER_PRODUCT
     if generation.storage == "fp32":
         return faiss.IndexHNSWFlat(generation.dimension, generation.m, metric)
     codes = getattr(faiss.ScalarQuantizer, _CODES[generation.storage])
     return faiss.IndexHNSWSQ(generation.dimension, codes, generation.m, metric)
+
+
+def size_bytes(index: Any) -> int:
+    """Bytes of codes, links, levels and offsets."""
+    return sum(array.size() * cell_bytes for array, cell_bytes in _arrays(index))
 
 
 def reserve(index: Any, capacity: int) -> None:
@@ -27,22 +34,21 @@ def reserve(index: Any, capacity: int) -> None:
     FAISS offers `resize` alone, which writes to every page. The pages of what is not used yet are given back to the
     system, so that room costs addresses and no memory.
     """
-    hnsw, storage = index.hnsw, faiss.downcast_index(index.storage)
-    links = hnsw.nb_neighbors(0)
+    links = index.hnsw.nb_neighbors(0)
     sizes = (
-        (storage.codes, capacity * storage.code_size, 1),
+        capacity * faiss.downcast_index(index.storage).code_size,
         # Level 0 takes 2 M links; every M-th vertex reaches the next level, with M more: M / (M - 1) on average.
-        (hnsw.neighbors, int(capacity * (links + 1.25)) + 64 * links, 4),
-        (hnsw.levels, capacity, 4),
-        (hnsw.offsets, capacity + 1, 8),
+        int(capacity * (links + 1.25)) + 64 * links,
+        capacity,
+        capacity + 1,
     )
-    for array, size, item_bytes in sizes:
+    for (array, cell_bytes), size in zip(_arrays(index), sizes, strict=True):
         held = array.size()
         if size > held:
             array.resize(size)
             array.resize(held)
             start = int(array.data())
-            _give_back(start + held * item_bytes, start + size * item_bytes)
+            _give_back(start + held * cell_bytes, start + size * cell_bytes)
 
 
 def enlarged(index: Any, capacity: int) -> Any:
@@ -53,14 +59,33 @@ def enlarged(index: Any, capacity: int) -> Any:
     return copy
 
 
+def give_back_freed() -> None:
+    """Let the system have what was freed: arrays under 32 MiB leave holes in the C library's heap."""
+    trim = _c_function("malloc_trim")
+    if trim is not None:
+        trim(ctypes.c_size_t(0))
+
+
+def _arrays(index: Any) -> tuple[tuple[Any, int], ...]:
+    """Everything that grows with the vectors: the array and the bytes of its cells."""
+    hnsw = index.hnsw
+    return (
+        (faiss.downcast_index(index.storage).codes, 1),
+        (hnsw.neighbors, _INT32_BYTES),
+        (hnsw.levels, _INT32_BYTES),
+        (hnsw.offsets, ctypes.sizeof(ctypes.c_size_t)),
+    )
+
+
 def _give_back(start: int, end: int) -> None:
     """Tell the system that the whole pages between these addresses hold nothing."""
     first, last = -(-start // mmap.PAGESIZE) * mmap.PAGESIZE, end // mmap.PAGESIZE * mmap.PAGESIZE
-    advise = _madvise()
+    advise = _c_function("madvise")
     if last > first and advise is not None:
         advise(ctypes.c_void_p(first), ctypes.c_size_t(last - first), ctypes.c_int(_MADV_DONTNEED))
 
 
 @cache
-def _madvise() -> Any:
-    return getattr(ctypes.CDLL(None), "madvise", None)
+def _c_function(name: str) -> Any:
+    """A function of the C library; None off Linux, where its arguments may mean something else."""
+    return getattr(ctypes.CDLL(None), name, None) if sys.platform == "linux" else None

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from pyroaring import BitMap
 
 from index_shards.columns import Column
+from index_shards.texts import TextColumn
 
 NO_ATTRIBUTES = b"{}"
 NOBODY = (1 << 32) - 1
@@ -20,7 +21,7 @@ class ItemTable:
     """Ids, attributes as JSON, visibility and picture slots by item number; `findable_count` can be found."""
 
     def __init__(self) -> None:
-        self.ids: list[str] = []
+        self.ids = TextColumn()
         self.attributes: list[bytes] = []
         self.findable = Column(np.bool_)
         self.findable_count = 0
@@ -44,7 +45,7 @@ class ItemTable:
         """An item under a number it had before; `restored` must follow when all are there."""
         missing = number + 1 - len(self.ids)
         if missing > 0:
-            self.ids.extend([""] * missing)
+            self.ids.reach(number + 1)
             self.attributes.extend([NO_ATTRIBUTES] * missing)
             self.findable.reach(number + 1)
             self._first_slot.reach(number + 1)

@@ -13,13 +13,13 @@ import shutil
 import struct
 import tempfile
 import weakref
-from functools import cache
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from index_shards.candidates import Float32Array, Int64Array
+from index_shards.halves import widened
+from schemas.errors import DiskFailed
 
 # magic, rows, dimension
 _TRAILER = struct.Struct("<8sQQ")
@@ -33,16 +33,25 @@ _PIECE_BYTES = 1 << 26
 class OriginalStore:
     """Rows of `dimension` fp16 numbers in a nameless file of `folder`.
 
-    One thread at a time appends; any number may read rows that were appended before.
+    One thread at a time stages and keeps; any number may read rows that were kept before.
     """
 
     def __init__(self, folder: Path, dimension: int) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+        """An empty one.
+
+        Raises:
+            DiskFailed: the disk is full or fails.
+        """
         self._dimension = dimension
         self._row_bytes = _FP16_BYTES * dimension
-        self._count = 0
-        self._file, name = tempfile.mkstemp(prefix="originals-", dir=folder)
-        Path(name).unlink()
+        self._folder = folder
+        self._count = self._staged = 0
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._file, name = tempfile.mkstemp(prefix="originals-", dir=folder)
+            Path(name).unlink()
+        except OSError as error:
+            raise DiskFailed(f"no file for vectors can be made in {folder}: {error.strerror}") from error
         weakref.finalize(self, os.close, self._file)
 
     @classmethod
@@ -73,25 +82,35 @@ class OriginalStore:
         """Bytes of all rows on disk."""
         return self._count * self._row_bytes
 
-    def append(self, vectors: Float32Array) -> None:
-        """Write vectors of shape (n, dimension) as the next rows; none of them count until all are written.
+    def stage(self, vectors: Float32Array) -> None:
+        """Write vectors of shape (n, dimension) after the last row; they are no rows before `keep`.
 
         Raises:
-            OSError: the disk is full or fails.
+            DiskFailed: the disk is full or fails; what was written of them is written over by the next.
         """
         rest = memoryview(np.ascontiguousarray(vectors, np.float16).tobytes())
         at = self.disk_bytes
-        while rest:
-            written = os.pwrite(self._file, rest, at)
-            rest, at = rest[written:], at + written
-        self._count += len(vectors)
+        try:
+            while rest:
+                written = os.pwrite(self._file, rest, at)
+                rest, at = rest[written:], at + written
+        except OSError as error:
+            what = f"{len(vectors)} vectors cannot be written to {self._folder}, beside the {self._count} there"
+            raise DiskFailed(f"{what}: {error.strerror}") from error
+        self._staged = len(vectors)
+
+    def keep(self, count: int) -> None:
+        """The `count` vectors that were staged last are rows from now on."""
+        assert count == self._staged, f"{self._staged} vectors were staged, not {count}"
+        self._staged = 0
+        self._count += count
 
     def take(self, positions: Int64Array) -> Float32Array:
         """The float32 vectors at these positions, shape (n, dimension).
 
         Raises:
             IndexError: a position past the last row.
-            OSError: the disk fails.
+            DiskFailed: the disk fails.
         """
         if not len(positions):
             return np.empty((0, self._dimension), np.float32)
@@ -109,7 +128,7 @@ class OriginalStore:
         return self._decoded(b"".join([self._read(offset, self._row_bytes) for offset in offsets]))
 
     def copy(self, path: Path) -> None:
-        """Write all rows and the trailer to a new file; nothing is appended meanwhile.
+        """Write all rows and the trailer to a new file; nothing is kept meanwhile.
 
         Where the file system can, the copy shares its blocks until one of both changes.
         """
@@ -118,14 +137,16 @@ class OriginalStore:
             os.pwrite(target.fileno(), _TRAILER.pack(_MAGIC, self._count, self._dimension), self.disk_bytes)
 
     def _read(self, offset: int, size_bytes: int) -> bytes:
-        read = os.pread(self._file, size_bytes, offset)
+        try:
+            read = os.pread(self._file, size_bytes, offset)
+        except OSError as error:
+            raise DiskFailed(f"vectors in {self._folder} cannot be read: {error.strerror}") from error
         if len(read) != size_bytes:
-            raise OSError(f"originals end {size_bytes - len(read)} bytes early at {offset}")
+            raise DiskFailed(f"vectors in {self._folder} end {size_bytes - len(read)} bytes early at {offset}")
         return read
 
     def _decoded(self, read: bytes) -> Float32Array:
-        cells: npt.NDArray[np.uint16] = np.frombuffer(read, np.uint16)
-        return _halves().take(cells).reshape(-1, self._dimension)
+        return widened(np.frombuffer(read, np.uint16)).reshape(-1, self._dimension)
 
 
 def _copy_bytes(source: int, target: int, size_bytes: int) -> None:
@@ -147,9 +168,3 @@ def _copy_bytes(source: int, target: int, size_bytes: int) -> None:
             at = min(size_bytes, os.fstat(source).st_size)
     if at != size_bytes:
         raise OSError(f"a copy of {size_bytes} bytes of originals ended after {at}")
-
-
-@cache
-def _halves() -> Float32Array:
-    """Every fp16 number as float32: looking them up is quicker than numpy's conversion."""
-    return np.arange(1 << 16, dtype=np.uint16).view(np.float16).astype(np.float32)

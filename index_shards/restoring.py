@@ -1,7 +1,7 @@
 """What of a shard goes into a snapshot, and how it grows back from one."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from pyroaring import BitMap
 
 from index_shards.applying import shown_of
 from index_shards.candidates import Int64Array
-from index_shards.graph import Graph
+from index_shards.graph_kinds import load_graph
 from index_shards.item_store import ItemStore, Offsets
 from index_shards.snapshot import Snapshot
 from index_shards.tiers import Tiers
@@ -19,6 +19,8 @@ from schemas.cluster import Generation
 from schemas.item_state import decode_state
 
 GRAPH, POSITIONS, BUFFER, ITEMS = "graph.faiss", "positions.npy", "buffer.npz", "items"
+# What graphs keep on disk while they live; beside the item store's folder.
+ORIGINALS = "originals"
 
 log = structlog.get_logger()
 
@@ -34,19 +36,20 @@ def write_snapshot(folder: Path, tiers: Tiers, store: ItemStore, offsets: Offset
 
 
 def load_snapshot(
-    snapshot: Snapshot, generation: Generation, buffer_capacity: int, work: Path
+    snapshot: Snapshot, generation: Generation, buffer_capacity: int, work: Path, report: Callable[[float], None]
 ) -> tuple[Tiers, ItemStore] | None:
     """The shard as it was; None, and a line in the log, when the parts do not fit together.
 
-    `work` must not exist; the item store works in it.
+    `work` must not exist; the item store works in it, and the graph beside it. `report` is told the share of the
+    pictures that are named again.
     """
     store: ItemStore | None = None
     try:
-        tiers = _read_tiers(snapshot.folder, generation, buffer_capacity)
+        tiers = _read_tiers(snapshot.folder, generation, buffer_capacity, work.with_name(ORIGINALS))
         shutil.copytree(snapshot.folder / ITEMS, work)
         store = ItemStore(work)
         _check_offsets(store, snapshot.manifest.offsets)
-        _name_everything(tiers, store)
+        _name_everything(tiers, store, report)
     except Exception as error:  # noqa: BLE001 - RocksDB raises nothing narrower, and the one before may do
         log.warning("snapshot_unusable", folder=str(snapshot.folder), reason=str(error))
         if store is not None:
@@ -55,11 +58,12 @@ def load_snapshot(
     return tiers, store
 
 
-def _read_tiers(folder: Path, generation: Generation, buffer_capacity: int) -> Tiers:
+def _read_tiers(folder: Path, generation: Generation, buffer_capacity: int, originals: Path) -> Tiers:
     positions: Int64Array = np.load(folder / POSITIONS)
     with np.load(folder / BUFFER) as fresh:
         ordinals, vectors = fresh["ordinals"], fresh["vectors"].astype(np.float32)
-    tiers = Tiers(generation, max(buffer_capacity, len(ordinals)), Graph.load(generation, folder / GRAPH, positions))
+    graph = load_graph(generation, originals, folder / GRAPH, positions)
+    tiers = Tiers(generation, max(buffer_capacity, len(ordinals)), originals, graph)
     for ordinal, vector in zip(ordinals.tolist(), vectors, strict=True):
         tiers.buffer.append(ordinal, vector, hidden=True)
     return tiers
@@ -70,28 +74,29 @@ def _check_offsets(store: ItemStore, wanted: Offsets) -> None:
         raise ValueError(f"the items are as of {store.offsets()}, the rest as of {wanted}")
 
 
-def _name_everything(tiers: Tiers, store: ItemStore) -> None:
+def _name_everything(tiers: Tiers, store: ItemStore, report: Callable[[float], None]) -> None:
     """Rebuild the id map and the attributes from the items' records, and bury what none of them has.
 
     Raises:
         ValueError: a record has a picture whose vector is not there.
     """
-    tiers.attributes.add_many(_named(tiers, store))
+    tiers.attributes.add_many(_named(tiers, store, report))
     graph, pictures = tiers.graph, tiers.id_map.pictures
     live = pictures.live()
-    settled = graph.ordinals[: len(graph)]
+    settled = graph.places.ordinals[: len(graph)]
     fresh, _ = tiers.buffer.oldest(len(tiers.buffer))
     if not np.isin(live, np.concatenate([settled, fresh])).all():
         raise ValueError("the items have pictures without vectors")
     settled[~np.isin(settled, live)] = 0
-    graph.tombstones.mark_all(~pictures.findable(settled))
+    graph.places.tombstones.mark_all(~pictures.findable(settled))
     for ordinal in fresh.tolist():
         tiers.buffer.hide(ordinal, not tiers.id_map.is_visible(ordinal))
 
 
-def _named(tiers: Tiers, store: ItemStore) -> Iterator[tuple[int, dict[str, Any]]]:
+def _named(tiers: Tiers, store: ItemStore, report: Callable[[float], None]) -> Iterator[tuple[int, dict[str, Any]]]:
     """Put every item with a picture into the id map; the numbers and attributes of those that can be found."""
     id_map, used = tiers.id_map, BitMap()
+    pictures = max(len(tiers.graph) - tiers.graph.forgotten + len(tiers.buffer), 1)
     for item_id, record in store.records():
         if not record.ordinals:
             continue
@@ -101,6 +106,7 @@ def _named(tiers: Tiers, store: ItemStore) -> Iterator[tuple[int, dict[str, Any]
         id_map.items.restore(record.number, item_id)
         id_map.put(record.number, (), shown)
         used.add(record.number)
+        report(min(id_map.pictures.count / pictures, 1.0))
         if shown.findable and state is not None:
             yield record.number, state.values()
     id_map.pictures.restored()

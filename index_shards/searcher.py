@@ -6,7 +6,15 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-from index_shards.candidates import BoolArray, Candidates, Float32Array, Float64Array, Int64Array
+from index_shards.candidates import (
+    NOTHING,
+    BoolArray,
+    Candidates,
+    Float32Array,
+    Float64Array,
+    Int64Array,
+    final_scores,
+)
 from index_shards.filters import Passed, passing, shown_by
 from index_shards.fresh_buffer import BufferView
 from index_shards.graph_search import search_graph
@@ -50,7 +58,8 @@ def search(tiers: Tiers, query: Query) -> Found:
     The buffer is scanned before the graph, and once more, for what came since, in the moment in which items are named.
     An item that can be found during the whole search is therefore in one of the three, wherever its vectors move; but
     for a vector that came after the first scan and had left the buffer before the second, and then all is done again
-    (it takes a buffer that was drained from end to end meanwhile).
+    (it takes a buffer that was drained from end to end meanwhile). An item may also leave its picture for one that was
+    there and hidden, or another's, and passed over as such; those that were taken up meanwhile are looked at as well.
 
     Raises:
         InputError: the vector has another dimension than the index, is not finite, or k is below 1.
@@ -58,6 +67,7 @@ def search(tiers: Tiers, query: Query) -> Found:
     _check(tiers, query)
     wanted = query.wanted
     tiers.recent_queries.append(query.vector)
+    taken_up_before = tiers.taken_up_count
     passed = None if wanted is None else passing(wanted, tiers.attributes, tiers.id_map)
     allowed = None if passed is None else passed.slots
     depth, overtaken = query.k, 0
@@ -68,13 +78,15 @@ def search(tiers: Tiers, query: Query) -> Found:
         newest = tiers.buffer.search(view, query.vector, eligible, depth)
         # Not before now: what the scan found overwritten had been drained, but not into a graph of earlier.
         settled = search_graph(tiers.graph, query.vector, depth, allowed, query.exact, tiers.dead_hits)
+        taken_up, looked_at = _taken_up_since(tiers, taken_up_before, query.vector)
         with tiers.lock:
-            if tiers.buffer.start > view.end and overtaken < MAX_OVERTAKEN:
+            missed = tiers.buffer.start > view.end or tiers.taken_up_count != looked_at
+            if missed and overtaken < MAX_OVERTAKEN:
                 overtaken += 1
                 continue
             since = tiers.buffer.view(view.end)
             late = tiers.buffer.search(since, query.vector, ~since.hidden, depth)
-            items = _name_items(tiers, query, *_merged([newest, settled, late]))
+            items = _name_items(tiers, query, *_merged([newest, settled, taken_up, late]))
         if len(items) >= query.k or (newest.complete and settled.complete and late.complete):
             return Found(items, [] if passed is None else passed.unknown_attributes)
         depth *= DEEPER
@@ -94,6 +106,19 @@ def _check(tiers: Tiers, query: Query) -> None:
 def _eligible_of(tiers: Tiers, view: BufferView, passed: Passed | None) -> BoolArray:
     shown = ~view.hidden
     return shown if passed is None else shown & shown_by(view.ordinals, passed.numbers, tiers.id_map)
+
+
+def _taken_up_since(tiers: Tiers, count: int, vector: Float32Array) -> tuple[Candidates, int]:
+    """The pictures that items with others took up since there were so many, and how many there are now."""
+    if tiers.taken_up_count == count:
+        return NOTHING, count
+    with tiers.lock:
+        ordinals, looked_at = list(dict.fromkeys(tiers.taken_up_since(count))), tiers.taken_up_count
+    rows = {o: found[0] for o in ordinals if (found := tiers.vectors_of([o])) is not None}
+    if not rows:
+        return NOTHING, looked_at
+    scores = final_scores(np.stack(list(rows.values())), vector)
+    return Candidates(np.array(list(rows), np.int64), scores, True), looked_at
 
 
 def _merged(parts: list[Candidates]) -> tuple[Int64Array, Float64Array]:

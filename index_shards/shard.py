@@ -12,34 +12,25 @@ import msgspec
 
 from index_shards.applying import Applied, Applier, can_be_found
 from index_shards.candidates import Float32Array
-from index_shards.compaction import Compaction, Stage, is_due
+from index_shards.compaction import Compaction, compact, is_due
+from index_shards.draining import Draining
 from index_shards.item_store import ItemRecord, ItemStore, Offsets
-from index_shards.restoring import load_snapshot, write_snapshot
+from index_shards.restoring import ORIGINALS, load_snapshot, write_snapshot
 from index_shards.searcher import Found, Query, search
+from index_shards.shard_counts import ShardCounts, counts_of
 from index_shards.shard_state import ShardState, may_follow
 from index_shards.snapshot import Identity, Snapshot, SnapshotFolder
 from index_shards.tiers import MAX_PICTURES, Tiers
 from schemas.cluster import Generation
 from schemas.errors import LogError, NotReady, UnknownItem
 from schemas.item_state import ItemState, decode_state
+from schemas.item_trace import ItemTrace
 from schemas.queries import StoredItem, pack_vector
 from schemas.settings import IndexSettings
 from schemas.vector_record import VectorRecord
 
 # Vectors added under one holding of the graph's lock: while it is searched, and while nobody searches it.
 SLICE, BULK_SLICE = 8, 256
-COMPACTION_BULK_SLICE = 64
-
-
-class ShardCounts(msgspec.Struct, frozen=True, kw_only=True):
-    """How much there is of what, and the newest event applied, in microseconds since the epoch."""
-
-    items: int
-    graph_vectors: int
-    buffer_vectors: int
-    dead_vectors: int
-    size_bytes: int
-    newest_event_us: int
 
 
 class Shard:
@@ -57,29 +48,49 @@ class Shard:
         clock_us: Callable[[], int],
     ) -> None:
         self.generation = generation
-        self.state = ShardState.EMPTY
+        self._state = ShardState.EMPTY
         self.number = identity.shard
-        self.error: str | None = None
+        self._failure: str | None = None
         self.snapshot_us = 0
+        # For those who look on: records applied, whether a snapshot is being written, the share of one that was read.
+        self.applied = 0
+        self.snapshotting = False
+        self.restored_share: float | None = None
         self._clock_us = clock_us
         self._index = index
         self._work = folder / "work"
         self._snapshots = SnapshotFolder(folder / "snapshots", identity, index.snapshots_kept)
+        self._draining = Draining(clock_us)
         self._tiers: Tiers | None = None
         self._applier: Applier | None = None
 
     # --- life
 
+    @property
+    def state(self) -> ShardState:
+        """What it is doing; it compacts while a graph is being built beside the one that is searched."""
+        tiers = self._tiers
+        compacts = self._state is ShardState.SERVING and tiers is not None and tiers.building is not None
+        return ShardState.COMPACTING if compacts else self._state
+
+    @property
+    def error(self) -> str | None:
+        """Why it failed, or what it cannot do just now."""
+        return self._failure or self._draining.error
+
     def open(self, use_snapshots: bool = True) -> Offsets | None:
         """Restore the newest whole snapshot; the offsets to replay from, None when the shard starts empty."""
         self._enter(ShardState.RESTORING)
         self._release()
-        for snapshot in self._snapshots.whole() if use_snapshots else ():
+        shutil.rmtree(self._work.with_name(ORIGINALS), ignore_errors=True)
+        oldest_us = self._clock_us() - int(self._index.delete_retention_s * 1e6)
+        for snapshot in self._snapshots.whole(oldest_us) if use_snapshots else ():
             if self._load(snapshot):
                 self._enter(ShardState.REPLAYING)
                 return snapshot.manifest.offsets
         shutil.rmtree(self._work, ignore_errors=True)
-        self._begin(Tiers(self.generation, self._index.buffer_capacity), ItemStore(self._work), newest_event_us=0)
+        tiers = Tiers(self.generation, self._index.buffer_capacity, self._work.with_name(ORIGINALS))
+        self._begin(tiers, ItemStore(self._work), newest_event_us=0)
         self._enter(ShardState.REPLAYING)
         return None
 
@@ -89,20 +100,20 @@ class Shard:
 
     def fail(self, error: str) -> None:
         """Stop answering; `error` says why."""
-        if self.state is not ShardState.RETIRING:
-            self.error = error
-            self.state = ShardState.FAILED
+        if self._state is not ShardState.RETIRING:
+            self._failure = error
+            self._state = ShardState.FAILED
 
     def close(self) -> None:
         """Stop answering and give the folder back; nothing may be applied afterwards."""
-        self.state = ShardState.RETIRING
+        self._state = ShardState.RETIRING
         self._release()
 
     # --- changing
 
     def apply_state(self, state: ItemState) -> Applied:
         """Take an item's merged state."""
-        return self._opened().apply_state(state)
+        return self._counted(self._opened().apply_state(state))
 
     def apply_vectors(self, item_id: str, record: VectorRecord) -> Applied:
         """Take an item's vectors.
@@ -110,15 +121,15 @@ class Shard:
         Raises:
             Busy: the fresh buffer has no room; draining makes some.
         """
-        return self._opened().apply_vectors(item_id, record)
+        return self._counted(self._opened().apply_vectors(item_id, record))
 
     def forget_state(self, item_id: str) -> Applied:
         """A null in `items.state`: the item's delete was long ago, and it is forgotten."""
-        return self._opened().forget_state(item_id)
+        return self._counted(self._opened().forget_state(item_id))
 
     def forget_vectors(self, item_id: str) -> Applied:
         """A null in the vectors' topic: the item has no pictures any more."""
-        return self._opened().forget_vectors(item_id)
+        return self._counted(self._opened().forget_vectors(item_id))
 
     # --- moving vectors from tier to tier
 
@@ -126,26 +137,29 @@ class Shard:
     def wants_drain(self) -> bool:
         """Whether the buffer is fuller than it should be."""
         tiers = self._tiers
-        if tiers is None:
-            return False
-        return len(tiers.buffer) > min(self._index.buffer_drain, tiers.buffer.capacity - MAX_PICTURES)
+        return tiers is not None and self.buffered > min(self._index.buffer_drain, tiers.buffer.capacity - MAX_PICTURES)
 
-    def drain(self) -> int:
-        """Move one slice of the oldest vectors into the graph; how many. Slices are larger while nobody searches."""
+    @property
+    def buffered(self) -> int:
+        """How many vectors are in the buffer for `drain` to move; 0 while it would move none."""
+        tiers = self._tiers
+        return 0 if tiers is None else self._draining.movable(tiers)
+
+    def drain(self, flush: bool = False) -> int:
+        """Move one slice of the oldest vectors into the graph; how many. Slices are larger while nobody searches.
+
+        None move while they are too few to learn codes from, unless `flush` says that they shall, nor for a while after
+        the disk was full or failed, which `error` says then.
+        """
         tiers = self._tiers
         if tiers is None:
             return 0
-        return tiers.drain(SLICE if self.state is ShardState.SERVING else BULK_SLICE)
+        return self._draining.move(tiers, SLICE if self._state.answers else BULK_SLICE, flush)
 
     def compact_if_due(self, stopped: Callable[[], bool] = lambda: False) -> bool:
         """Rebuild the graph without its dead, in one go, where `begin_compaction` would; whether that was done."""
-        compaction = self.begin_compaction()
-        while compaction is not None and not compaction.over:
-            if stopped():
-                compaction.cancel()
-            else:
-                compaction.step(COMPACTION_BULK_SLICE)
-        return compaction is not None and compaction.stage is Stage.SWAPPED
+        tiers = self._tiers
+        return tiers is not None and is_due(tiers, self._index.compaction_dead_share) and compact(tiers, stopped)
 
     def begin_compaction(self) -> Compaction | None:
         """A rebuilding of the graph, to be stepped to its end, when so much of it or of what searches meet is dead."""
@@ -160,7 +174,7 @@ class Shard:
         """The best items, exactly `query.k` of them when so many can be found.
 
         Raises:
-            NotReady: the shard does not serve.
+            NotReady: the shard does not serve, or its disk fails.
             InputError: the query does not fit the index.
         """
         return search(self._serving(), query)
@@ -184,22 +198,27 @@ class Shard:
                 return _stored(record, state, vectors)
             # Its pictures were replaced since the record was read.
 
+    def trace(self, item_id: str) -> ItemTrace:
+        """What has been applied of an item, whether it can be found or not.
+
+        Raises:
+            NotReady: the shard does not serve.
+        """
+        self._serving()
+        record = self._opened().store.get(item_id)
+        state = None if record.state is None else decode_state(record.state)
+        return ItemTrace(
+            item_id=item_id,
+            state=record.state,
+            image_at=record.image_at,
+            pictures=len(record.ordinals),
+            findable=can_be_found(state, record),
+            searchable_us=record.searchable_us,
+        )
+
     def counts(self) -> ShardCounts:
         """How full it is."""
-        tiers, applier = self._tiers, self._applier
-        if tiers is None or applier is None:
-            return ShardCounts(
-                items=0, graph_vectors=0, buffer_vectors=0, dead_vectors=0, size_bytes=0, newest_event_us=0
-            )
-        graph, fresh = tiers.graph, len(tiers.buffer)
-        return ShardCounts(
-            items=tiers.id_map.items.findable_count,
-            graph_vectors=len(graph),
-            buffer_vectors=fresh,
-            dead_vectors=graph.tombstones.count,
-            size_bytes=graph.size_bytes + 4 * self.generation.dimension * fresh,
-            newest_event_us=applier.newest_event_us,
-        )
+        return counts_of(self._applier)
 
     # --- snapshots
 
@@ -209,33 +228,44 @@ class Shard:
         Searches go on; draining waits.
         """
         applier = self._opened()
-        aside = self._snapshots.begin()
-        with applier.tiers.drain_lock:
-            write_snapshot(aside, applier.tiers, applier.store, offsets)
-        snapshot = self._snapshots.finish(
-            aside,
-            offsets=offsets,
-            newest_event_us=applier.newest_event_us,
-            created_us=self._clock_us(),
-        )
+        self.snapshotting = True
+        try:
+            created_us = self._clock_us()
+            aside = self._snapshots.begin()
+            with applier.tiers.drain_lock:
+                write_snapshot(aside, applier.tiers, applier.store, offsets)
+            newest_event_us = applier.newest_event_us
+            snapshot = self._snapshots.finish(
+                aside, offsets=offsets, newest_event_us=newest_event_us, created_us=created_us
+            )
+        finally:
+            self.snapshotting = False
         self.snapshot_us = snapshot.manifest.created_us
         return snapshot
 
     # --- inside
 
     def _enter(self, state: ShardState) -> None:
-        if not may_follow(self.state, state):
-            raise LogError(f"a shard that is {self.state.value} cannot become {state.value}")
-        self.state = state
+        if not may_follow(self._state, state):
+            raise LogError(f"a shard that is {self._state.value} cannot become {state.value}")
+        self._state = state
 
     def _load(self, snapshot: Snapshot) -> bool:
         """Whether this snapshot could be taken; one that could not has left nothing behind."""
         shutil.rmtree(self._work, ignore_errors=True)
-        loaded = load_snapshot(snapshot, self.generation, self._index.buffer_capacity, self._work)
+        loaded = load_snapshot(snapshot, self.generation, self._index.buffer_capacity, self._work, self._note_restored)
+        self.restored_share = None
         if loaded is not None:
             self._begin(*loaded, snapshot.manifest.newest_event_us)
             self.snapshot_us = snapshot.manifest.created_us
         return loaded is not None
+
+    def _note_restored(self, share: float) -> None:
+        self.restored_share = share
+
+    def _counted(self, applied: Applied) -> Applied:
+        self.applied += 1
+        return applied
 
     def _begin(self, tiers: Tiers, store: ItemStore, newest_event_us: int) -> None:
         self._tiers = tiers
@@ -253,8 +283,8 @@ class Shard:
 
     def _serving(self) -> Tiers:
         tiers = self._tiers
-        if self.state is not ShardState.SERVING or tiers is None:
-            raise NotReady(f"the shard is {self.state.value}" + (f": {self.error}" if self.error else ""))
+        if not self._state.answers or tiers is None:
+            raise NotReady(f"the shard is {self._state.value}" + (f": {self._failure}" if self._failure else ""))
         return tiers
 
 

@@ -2,14 +2,15 @@
 
 from enum import Enum
 
-#     empty ──> restoring ──> replaying ──> serving
-#                   │             │            │
-#                   ├─────────────┴────────────┤
-#                   v                          v
-#                 failed ─────────────────> retiring
+#     empty ──> restoring ──> replaying ──> serving <──> compacting
+#                   │             │            │             │
+#                   ├─────────────┴────────────┴─────────────┤
+#                   v                                        v
+#                 failed ───────────────────────────────> retiring
 #
-# restoring: a snapshot is being read. replaying: the log is read up to where it ended at the start. Only a shard that
-# is serving answers. failed: the log lost what was still needed, or something broke that a retry cannot mend.
+# restoring: a snapshot is being read. replaying: the log is read up to where it ended at the start. serving: searches
+# are answered. compacting: they are, and a new graph is built beside the one they go to. failed: the log lost what was
+# still needed, or something broke that a retry cannot mend. retiring: it is closed.
 
 
 class ShardState(Enum):
@@ -19,15 +20,22 @@ class ShardState(Enum):
     RESTORING = "restoring"
     REPLAYING = "replaying"
     SERVING = "serving"
+    COMPACTING = "compacting"
     FAILED = "failed"
     RETIRING = "retiring"
+
+    @property
+    def answers(self) -> bool:
+        """Whether searches are answered."""
+        return self in (ShardState.SERVING, ShardState.COMPACTING)
 
 
 _NEXT = {
     ShardState.EMPTY: {ShardState.RESTORING, ShardState.FAILED, ShardState.RETIRING},
     ShardState.RESTORING: {ShardState.REPLAYING, ShardState.FAILED, ShardState.RETIRING},
     ShardState.REPLAYING: {ShardState.SERVING, ShardState.RESTORING, ShardState.FAILED, ShardState.RETIRING},
-    ShardState.SERVING: {ShardState.FAILED, ShardState.RETIRING},
+    ShardState.SERVING: {ShardState.COMPACTING, ShardState.FAILED, ShardState.RETIRING},
+    ShardState.COMPACTING: {ShardState.SERVING, ShardState.FAILED, ShardState.RETIRING},
     ShardState.FAILED: {ShardState.RETIRING},
     ShardState.RETIRING: set(),
 }

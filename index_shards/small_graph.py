@@ -2,7 +2,7 @@
 
 The codes propose, the originals decide: a search walks the graph by its codes, takes a few times as many as it was
 asked for, and ranks those by the fp16 originals, so that scores are the same as those of any other storage. At 512
-dimensions a vector takes 400 bytes of codes and links, 8 of its ordinal and 4 of its position.
+dimensions a vector takes 384 bytes of codes and links, 8 of its ordinal and 4 of its position.
 """
 
 import math
@@ -12,35 +12,28 @@ from typing import Any
 
 import numpy as np
 
-from index_shards.candidates import Candidates, Float32Array, Int64Array, final_scores, nearly_best
-from index_shards.columns import Column
-from index_shards.four_bit_index import FourBitIndex, give_back_freed
+from index_shards.candidates import Candidates, Float32Array, Int64Array, ranked
+from index_shards.four_bit_index import FourBitIndex
+from index_shards.hnsw_storage import give_back_freed
 from index_shards.locks import ReadWriteLock
 from index_shards.original_store import OriginalStore
-from index_shards.picture_table import SLOT_MASK, slot_of
-from index_shards.tombstones import Tombstones
+from index_shards.places import Places
+from index_shards.tombstones import selector_of
 from schemas.cluster import Generation
 
-# Half the links of the full graph and coarser distances: to be as good it takes more candidates, and each costs less.
+# Less than half the links of the full graph and coarser distances: to be as good it takes more candidates, and each costs less.
 EF_CONSTRUCTION_TIMES, EF_SEARCH_TIMES = 2, 1.75
 # How many candidates are ranked by what is on disk: this many times as many as wanted, and some more.
 RANKED_TIMES, RANKED_MORE = 2, 30
 FIRST_CAPACITY = 4096
 GROWTH = 1.25
-READ_ROWS = 8192
 # How many originals are held against their codes when a graph is read.
 CHECKED_ROWS = 64
 ORIGINALS_SUFFIX = ".originals"
 
 
 class SmallGraph:
-    """HNSW over 4-bit codes by inner product, ranked by originals on disk.
-
-    A vector's position stands for the ordinal of its picture in `ordinals`, 0 once that is forgotten; `positions` has
-    by slot the position plus one. FAISS adds are not safe beside searches, so both go through `lock`: searches share it
-    while they walk the codes, an add has it alone. Originals are read without it: a row never changes. One thread at a
-    time adds; what is marked and forgotten is guarded by the tiers' lock.
-    """
+    """HNSW over 4-bit codes by inner product, ranked by originals on disk; see `VectorGraph`."""
 
     def __init__(
         self,
@@ -49,19 +42,20 @@ class SmallGraph:
         parts: tuple[FourBitIndex, OriginalStore] | None = None,
         ef_construction: int | None = None,
     ) -> None:
-        """`folder` is on a disk with room for 2 bytes x dimension a vector; nothing in it outlasts the graph."""
+        """`folder` is on a disk with room for 2 bytes x dimension a vector; nothing in it outlasts the graph.
+
+        Raises:
+            DiskFailed: the disk is full or fails.
+        """
         self.lock = ReadWriteLock()
         self.ef_search = math.ceil(EF_SEARCH_TIMES * generation.ef_search)
-        new = parts is None
         self._index, self._originals = (
             (FourBitIndex(generation), OriginalStore(folder, generation.dimension)) if parts is None else parts
         )
         self.build_with(ef_construction or generation.ef_construction)
-        self._capacity = FIRST_CAPACITY if new else max(FIRST_CAPACITY, int(len(self) * GROWTH))
+        self._capacity = max(FIRST_CAPACITY, int(len(self) * GROWTH))
         self._index.reserve(self._capacity)
-        self.ordinals: Int64Array = np.zeros(self._capacity, np.int64)
-        self.positions = Column(np.int32)
-        self.tombstones = Tombstones(self._capacity)
+        self.places = Places(self._capacity)
 
     @classmethod
     def load(cls, generation: Generation, path: Path, ordinals: Int64Array, folder: Path) -> "SmallGraph":
@@ -73,7 +67,7 @@ class SmallGraph:
             ValueError: the file holds another kind of index, or another number of vectors than there are ordinals, or
                 the originals are torn, missing or those of another graph.
             RuntimeError: FAISS cannot read the file.
-            OSError: the disk is full or fails.
+            DiskFailed: the disk is full or fails.
         """
         index = FourBitIndex.read(generation, path)
         beside = originals_path(path)
@@ -86,7 +80,7 @@ class SmallGraph:
         if len(checked) and not index.agrees(checked, originals.take(checked)):
             raise ValueError(f"{beside} holds other vectors than {path}")
         graph = cls(generation, folder, (index, originals))
-        graph._name(ordinals, 0)
+        graph.places.name(ordinals, 0)
         return graph
 
     def __len__(self) -> int:
@@ -95,8 +89,7 @@ class SmallGraph:
     @property
     def size_bytes(self) -> int:
         """Bytes in memory: codes, links, ordinals, positions, tombstones and the rotation."""
-        maps = 8 * len(self) + self.positions.values.nbytes + self._capacity // 8
-        return self._index.size_bytes + self._index.fixed_bytes + maps
+        return self._index.size_bytes + self._index.fixed_bytes + self.places.size_bytes(len(self))
 
     @property
     def disk_bytes(self) -> int:
@@ -106,7 +99,7 @@ class SmallGraph:
     @property
     def forgotten(self) -> int:
         """How many positions belong to no picture any more."""
-        return len(self) - int(np.count_nonzero(self.ordinals[: len(self)]))
+        return self.places.forgotten(len(self))
 
     # --- adding
 
@@ -114,89 +107,54 @@ class SmallGraph:
         """How many candidates an add considers from now on, as of a full graph."""
         self._index.build_with(EF_CONSTRUCTION_TIMES * ef_construction)
 
-    def train(self, vectors: Float32Array) -> None:
-        """Fit the codes to float32 vectors of shape (n, dimension); once, before the first is added."""
-        if not self._index.is_trained and len(vectors):
-            self._index.train(vectors)
-
     @property
     def wants_training(self) -> bool:
         """Whether `train` must come before the first `add`."""
         return not self._index.is_trained
 
-    def make_room(self, count: int, marks: AbstractContextManager[Any], capacity: int = 0) -> None:
-        """Let so many more vectors (or `capacity` in all) be added without FAISS moving its arrays.
+    def train(self, vectors: Float32Array) -> None:
+        """Fit the codes to float32 vectors of shape (n, dimension); once, before the first is added."""
+        if not self._index.is_trained and len(vectors):
+            self._index.train(vectors)
 
-        The larger arrays are filled beside the searches, which wait for the exchange alone; the thread that adds
-        calls it. `marks` is the lock that guards marking.
-        """
+    def make_room(self, count: int, marks: AbstractContextManager[Any], capacity: int = 0) -> None:
+        """Let so many more vectors (or `capacity` in all) be added without FAISS moving its arrays."""
         needed = max(len(self) + count, capacity)
         if needed <= self._capacity:
             return
         capacity = max(needed, int(self._capacity * GROWTH))
         index = self._index.enlarged(capacity)
         with self.lock.write(), marks:
-            ordinals = np.zeros(capacity, np.int64)
-            ordinals[: len(self)] = self.ordinals[: len(self)]
-            self.tombstones.grow(capacity)
-            self._index, self.ordinals, self._capacity = index, ordinals, capacity
+            self.places.grow(capacity)
+            self._index, self._capacity = index, capacity
         give_back_freed()
 
-    def add(self, ordinals: Int64Array, vectors: Float32Array, marks: AbstractContextManager[Any]) -> int:
-        """Append float32 vectors of shape (n, dimension); the first one's position.
-
-        There is room for them, and the caller holds the write lock or is the only user. `marks` guards marking.
+    def prepare(self, vectors: Float32Array) -> None:
+        """Write the originals of the next `add`.
 
         Raises:
-            OSError: the disk is full or fails; nothing was added.
+            DiskFailed: the disk is full or fails; nothing has changed.
         """
+        self._originals.stage(vectors)
+
+    def add(self, ordinals: Int64Array, vectors: Float32Array, marks: AbstractContextManager[Any]) -> int:
+        """Append float32 vectors of shape (n, dimension) that were prepared; the first one's position."""
         first = len(self)
         assert first + len(ordinals) <= self._capacity
-        self._originals.append(vectors)
         with marks:
-            self._name(ordinals, first)
+            self.places.name(ordinals, first)
+        self._originals.keep(len(vectors))
         self._index.add(vectors)
         return first
-
-    def _name(self, ordinals: Int64Array, first: int) -> None:
-        known = np.flatnonzero(ordinals)
-        slots = ordinals[known] & SLOT_MASK
-        self.positions.reach(int(slots.max(initial=-1)) + 1)
-        self.ordinals[first : first + len(ordinals)] = ordinals
-        self.positions.values[slots] = first + known + 1
-
-    # --- marking
-
-    def position(self, ordinal: int) -> int | None:
-        """Where the picture is; None when it is not here."""
-        slot, positions = slot_of(ordinal), self.positions.values
-        position = int(positions[slot]) - 1 if slot < len(positions) else -1
-        return position if position >= 0 and self.ordinals[position] == ordinal else None
-
-    def hide(self, ordinal: int, hidden: bool) -> None:
-        """Let searches pass the picture over, or find it again."""
-        position = self.position(ordinal)
-        if position is not None:
-            self.tombstones.mark(position, hidden)
-
-    def forget(self, ordinal: int) -> None:
-        """The picture is nobody's any more."""
-        position = self.position(ordinal)
-        if position is not None:
-            self.bury(position, ordinal)
-
-    def bury(self, position: int, ordinal: int) -> None:
-        """The vector at this position, added for this picture, is nobody's."""
-        self.tombstones.mark(position, True)
-        self.ordinals[position] = 0
-        positions, slot = self.positions.values, slot_of(ordinal)
-        if positions[slot] == position + 1:
-            positions[slot] = 0
 
     # --- reading
 
     def vectors(self, positions: Int64Array) -> Float32Array:
-        """The float32 vectors at these positions, shape (n, dimension): the fp16 originals."""
+        """The float32 vectors at these positions, shape (n, dimension): the fp16 originals.
+
+        Raises:
+            DiskFailed: the disk fails.
+        """
         return self._originals.take(positions)
 
     def write(self, path: Path) -> Int64Array:
@@ -206,24 +164,23 @@ class SmallGraph:
         """
         with self.lock.read():
             self._index.write(path)
-            ordinals = self.ordinals[: len(self)].copy()
+            ordinals = self.places.ordinals[: len(self)].copy()
         self._originals.copy(originals_path(path))
         return ordinals
 
-    # --- for searches that hold the lock for reading
+    # --- searching
 
     def look(self, query: Float32Array, count: int, ef: int, selector: Any = None) -> Int64Array:
         """The positions of the `count` best, by their codes, that a walk with `ef` candidates finds, best first."""
         return self._index.walk(query, count, ef, selector)
 
-    def look_at_all(self, query: Float32Array, count: int, selector: Any) -> Int64Array:
-        """The positions of the `count` best, by their codes, of those the selector lets through, best first."""
-        return self._index.scan(query, count, selector)
+    def look_at_all(self, query: Float32Array, count: int, positions: Int64Array) -> Int64Array:
+        """The `count` best of these positions, by their codes, best first."""
+        if len(positions) <= count:
+            return positions
+        return self._index.scan(query, count, selector_of(positions, len(self)))
 
-    # --- for searches, without the lock
-
-    @staticmethod
-    def worth_ranking(depth: int) -> int:
+    def worth_ranking(self, depth: int) -> int:
         """How many of the best by their codes have the `depth` best among them, as good as always."""
         return RANKED_TIMES * depth + RANKED_MORE
 
@@ -231,18 +188,10 @@ class SmallGraph:
         """The `depth` best of these positions by their originals, with what ties with the last.
 
         Raises:
-            OSError: the disk fails.
+            DiskFailed: the disk fails.
         """
-        ordinals, positions = self.ordinals, np.sort(positions)
-        if len(positions) <= READ_ROWS:
-            rows = self._originals.take(positions)
-            picked = nearly_best(rows @ query, depth)
-            scores = final_scores(rows[picked], query)
-        else:
-            pieces = [positions[at : at + READ_ROWS] for at in range(0, len(positions), READ_ROWS)]
-            picked = nearly_best(np.concatenate([self._originals.take(piece) @ query for piece in pieces]), depth)
-            scores = final_scores(self._originals.take(positions[picked]), query)
-        return Candidates(ordinals[positions[picked]], scores, False)
+        # In the order in which they lie on disk.
+        return ranked(self._originals.take, self.places.ordinals, query, depth, np.sort(positions))
 
 
 def originals_path(path: Path) -> Path:

@@ -108,8 +108,12 @@ class SnapshotFolder:
             shutil.rmtree(old)
         return Snapshot(final, manifest)
 
-    def whole(self) -> Iterator[Snapshot]:
-        """The snapshots that are whole and ours, newest first; the others are named in the log and passed over."""
+    def whole(self, oldest_us: int) -> Iterator[Snapshot]:
+        """The snapshots that are whole and ours, newest first; the others are named in the log and passed over.
+
+        So are those from before `oldest_us`: deletes that came after them may have left the log by now, and what a
+        replay does not show as deleted would rise from the dead.
+        """
         for folder in reversed(self._numbered()):
             try:
                 manifest = read_manifest(folder)
@@ -119,6 +123,9 @@ class SnapshotFolder:
                 continue
             if manifest.identity != self._identity:
                 log.warning("snapshot_refused", folder=str(folder), reason=self._foreign(manifest.identity))
+                continue
+            if manifest.created_us < oldest_us:
+                log.warning("snapshot_too_old", folder=str(folder), reason=_too_old(manifest.created_us, oldest_us))
                 continue
             yield Snapshot(folder, manifest)
 
@@ -130,6 +137,10 @@ class SnapshotFolder:
     def _foreign(self, identity: Identity) -> str:
         ours, theirs = msgspec.structs.asdict(self._identity), msgspec.structs.asdict(identity)
         return "; ".join(f"{name} is {theirs[name]}, not {ours[name]}" for name in ours if ours[name] != theirs[name])
+
+
+def _too_old(created_us: int, oldest_us: int) -> str:
+    return f"it is {(oldest_us - created_us) / 1e6:.0f} s older than deletes are kept (index.delete_retention_s)"
 
 
 def read_manifest(folder: Path) -> Manifest:

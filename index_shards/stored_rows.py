@@ -1,6 +1,5 @@
 """Vectors as a graph keeps them, read without FAISS: gathering and decoding a few rows is most of what a hit costs."""
 
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -8,42 +7,38 @@ import numpy.typing as npt
 
 from index_shards.candidates import Float32Array, Int64Array
 from index_shards.faiss_api import faiss
+from index_shards.halves import widened
 
 
 class StoredRows:
-    """The rows of an index over its codes, in place; valid until the codes move, so made anew whenever they may.
+    """The rows of an index over its codes, in place; made anew whenever the codes may move.
 
-    fp16 and fp32 codes are read directly, others are decoded by FAISS.
+    A row that was added neither changes nor moves while this lives, so rows may be taken beside adds. fp16 and fp32
+    codes are read directly, others are decoded by FAISS.
     """
 
     def __init__(self, index: Any, capacity: int) -> None:
-        self._index = index
-        storage = faiss.downcast_index(index.storage)
-        bits = {np.dtype(np.float32): np.float32, np.dtype(np.float16): np.uint16}.get(_kind_of(storage))
-        self._cells: npt.NDArray[Any] | None = None
-        if bits is not None and capacity:
-            raw = faiss.rev_swig_ptr(storage.codes.data(), capacity * storage.code_size)
-            self._cells = raw.view(bits).reshape(capacity, index.d)
+        # The index owns the codes; the storage is its own.
+        self._index, self._storage = index, faiss.downcast_index(index.storage)
+        self._kind = _kind_of(self._storage)
+        raw = faiss.rev_swig_ptr(self._storage.codes.data(), capacity * self._storage.code_size)
+        self._cells: npt.NDArray[Any] = raw.view(self._kind).reshape(capacity, -1)
 
     def take(self, positions: Int64Array) -> Float32Array:
         """Copies of the float32 vectors at these positions, shape (n, dimension)."""
-        if self._cells is None:
-            decoded: Float32Array = self._index.reconstruct_batch(positions)
+        cells: npt.NDArray[Any] = self._cells.take(positions, axis=0)
+        if self._kind is np.uint16:
+            return widened(cells)
+        if self._kind is np.uint8:
+            decoded: Float32Array = self._storage.sa_decode(cells)
             return decoded
-        cells = self._cells.take(positions, axis=0)
-        return cells if cells.dtype == np.float32 else _halves().take(cells)
+        return cells
 
 
-@cache
-def _halves() -> Float32Array:
-    """Every fp16 number as float32: looking them up is several times quicker than numpy's conversion."""
-    return np.arange(1 << 16, dtype=np.uint16).view(np.float16).astype(np.float32)
-
-
-def _kind_of(storage: Any) -> np.dtype[Any] | None:
-    """The number type of the codes; None for codes that are not plain numbers."""
+def _kind_of(storage: Any) -> type[np.generic]:
+    """What the codes are numbers of: float32, the bits of fp16, or bytes that only FAISS understands."""
     if isinstance(storage, faiss.IndexFlat):
-        return np.dtype(np.float32)
+        return np.float32
     if isinstance(storage, faiss.IndexScalarQuantizer) and storage.sq.qtype == faiss.ScalarQuantizer.QT_fp16:
-        return np.dtype(np.float16)
-    return None
+        return np.uint16
+    return np.uint8

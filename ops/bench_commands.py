@@ -41,6 +41,28 @@ def shard_command(
     raise typer.Exit(0 if show("shard", rows, as_json) else 1)
 
 
+@bench.command("hosts")
+def hosts_command(
+    items: Annotated[int, typer.Option(min=100, help="items in each round")] = 1000,
+    per_second: Annotated[float, typer.Option(min=1, help="items written per second")] = 50.0,
+    rounds: Annotated[int, typer.Option(min=1, help="rounds of each kind, in turn; the middle one counts")] = 3,
+    seed: Annotated[int, typer.Option(min=0, help="another seed draws other pictures")] = 1,
+    as_json: JsonFlag = False,
+) -> None:
+    """Measure what hosts that hang (10 % of the items) and answer 500 (10 %) cost the freshness of all others."""
+    from ops.cli import read_settings
+
+    settings = read_settings()
+    from ops.bench.failing_hosts import HostsPlan, bench_hosts
+    from ops.bench.report import show
+    from ops.running import say
+
+    plan = HostsPlan(items=items, per_second=per_second, rounds=rounds, seed=seed, settings=settings)
+    with spoken_errors(as_json):
+        rows = bench_hosts(plan, (lambda line: None) if as_json else say)
+    raise typer.Exit(0 if show("hosts", rows, as_json) else 1)
+
+
 @bench.command("runbook")
 def runbook_command(
     runbook: Annotated[Path, typer.Argument(help="YAML of the big-ann-benchmarks' streaming track")],

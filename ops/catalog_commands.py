@@ -7,10 +7,12 @@ from typing import Annotated, Any
 import typer
 
 from ops.catalog_writer import CatalogWriter
-from ops.console import out, print_json, print_table, progress_bar, spoken_errors
+from ops.console import out, print_json, print_table, spoken_errors
 from ops.endpoints import kafka_of, router_of
 from ops.freshness import item_delay_ms
+from ops.load_command import load
 from ops.reject_log import read_rejects, reject_ends
+from ops.replay_command import replay
 from ops.settling import wait_settled
 from schemas.changes import CatalogChange, check_item_id, decode_change, encode_change
 from schemas.errors import InputError, NotReady
@@ -32,29 +34,8 @@ def _settings() -> Settings:
     return read_settings()
 
 
-@catalog.command()
-def load(
-    path: Annotated[Path, typer.Argument(help="a folder of images, or a .csv, .jsonl or .parquet file")],
-    limit: Annotated[int | None, typer.Option(min=1, help="stop after that many rows")] = None,
-    rate: Annotated[float | None, typer.Option(min=0.01, help="changes per second at most")] = None,
-    as_json: JsonFlag = False,
-    dry_run: DryRun = False,
-    wait: Wait = False,
-) -> None:
-    """Send one upsert per row or picture of PATH."""
-    settings = _settings()
-    from ops.catalog_load import load_source
-
-    with spoken_errors(as_json), progress_bar() as progress:
-        summary = load_source(
-            settings, path, progress, limit=limit, rate_per_s=rate, dry_run=dry_run, wait_s=WAIT_S * wait
-        )
-    if as_json:
-        print_json(summary)
-    else:
-        out.print(summary.sentence(), highlight=False)
-    if summary.bad_rows or (wait and not dry_run and not summary.settled):
-        raise typer.Exit(1)
+catalog.command()(load)
+catalog.command()(replay)
 
 
 @catalog.command()
@@ -92,7 +73,7 @@ def patch(
     """Change some attributes of an item; its picture is left alone."""
     with spoken_errors(as_json):
         if not attr:
-            raise InputError("say what to change: --attr name=value")
+            raise InputError("a patch needs at least one --attr name=value, and none came")
         change = CatalogChange(
             op="patch", item_id=check_item_id(item_id), attributes=parse_attributes(attr), version=version
         )
@@ -137,7 +118,7 @@ def parse_attributes(pairs: list[str]) -> dict[str, Any]:
     for pair in pairs:
         name, equals, text = pair.partition("=")
         if not equals or not name:
-            raise InputError(f"--attr takes name=value, not {pair!r}")
+            raise InputError(f"--attr takes name=value, as in --attr price=9.5, not {pair!r}")
         try:
             attributes[name] = json.loads(text)
         except json.JSONDecodeError:
@@ -156,7 +137,7 @@ def image_reference(image: str) -> str:
         return image
     path = Path(image).absolute()
     if not path.is_file():
-        raise InputError(f"there is no file {path}")
+        raise InputError(f"there is no file {path}: give a picture's path, or its https:, s3:, file: or data: URL")
     return path.as_uri()
 
 
@@ -198,7 +179,7 @@ def _followed(settings: Settings, change: CatalogChange, before: dict[int, int])
     """
     kafka = kafka_of(settings)
     if not wait_settled(kafka, WAIT_S):
-        raise NotReady(f"sent, but not applied after {WAIT_S:.0f} s")
+        raise NotReady(f"sent, but not applied after {WAIT_S:.0f} s; `lookalive shards status` shows what is behind")
     refused = [r for r in read_rejects(kafka, COUNTED_REJECTS, since=before) if r.item_id == change.item_id]
     if refused:
         raise InputError(f"{change.op} of {change.item_id} was rejected: {refused[0].message}", code=refused[0].reason)

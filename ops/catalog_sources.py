@@ -7,6 +7,7 @@ from ops.sources.csv_table import CsvTable
 from ops.sources.jsonl_table import JsonlTable
 from ops.sources.parquet_table import ParquetTable
 from ops.sources.picture_folder import PictureFolder
+from ops.sources.row_shape import PLAIN, RowShape
 from ops.sources.source import BadRow, CatalogSource, Row
 from schemas.errors import InputError
 
@@ -14,15 +15,17 @@ __all__ = ["BadRow", "CatalogSource", "Row", "open_source"]
 
 FOLDER_TABLE = "items.csv"
 
-_TABLES: dict[str, Callable[[Path], CatalogSource]] = {
+_TABLES: dict[str, Callable[[Path, RowShape], CatalogSource]] = {
     ".csv": CsvTable,
     ".jsonl": JsonlTable,
     ".parquet": ParquetTable,
 }
 
 
-def open_source(path: Path) -> CatalogSource:
-    """The source at a path, by its suffix; a folder's own `items.csv` speaks for the folder when it names pictures.
+def open_source(path: Path, shape: RowShape = PLAIN) -> CatalogSource:
+    """The source at a path, by its suffix, its columns named and typed by `shape`.
+
+    A folder's own `items.csv` speaks for the folder when it names pictures.
 
     Raises:
         InputError: there is nothing there, nothing of a known kind, or nothing that can be read; the message says
@@ -30,7 +33,7 @@ def open_source(path: Path) -> CatalogSource:
     """
     try:
         if path.is_dir():
-            return _folder_source(path)
+            return _folder_source(path, shape)
         there = path.is_file()
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}", code="unreadable") from error
@@ -42,14 +45,14 @@ def open_source(path: Path) -> CatalogSource:
         raise InputError(
             f"{path} is neither a folder of pictures nor a table of a known kind ({kinds})", code="unknown_source"
         )
-    return read(path)
+    return read(path, shape)
 
 
-def _folder_source(folder: Path) -> CatalogSource:
+def _folder_source(folder: Path, shape: RowShape) -> CatalogSource:
     table = folder / FOLDER_TABLE
     if table.is_file():
         try:
-            found = CsvTable(table)
+            found = CsvTable(table, shape)
         except InputError as error:
             if error.code != "bad_columns":
                 raise

@@ -40,25 +40,27 @@ class CatalogWriter:
 
     def write(self, change: CatalogChange) -> None:
         """Queue one change; waits while the broker's log is as full as it may be. An absent time becomes now."""
-        while self._gate.must_ask() and not self._gate.ask():
-            self._producer.poll(HELD_POLL_S)
         if change.time_us is None:
             change = msgspec.structs.replace(change, time_us=self._clock_us())
-        value = encode_change(change)
+        key = change.item_id.encode()
+        self.write_record(partition_of(change.item_id, self._partitions), key, encode_change(change))
+
+    def write_record(
+        self, partition: int, key: bytes | None, value: bytes | None, headers: list[tuple[str, bytes]] | None = None
+    ) -> None:
+        """Queue one record as it is; waits while the broker's log is as full as it may be."""
+        while self._gate.must_ask() and not self._gate.ask():
+            self._producer.poll(HELD_POLL_S)
         while True:
             try:
                 self._producer.produce(
-                    CHANGES,
-                    value,
-                    change.item_id.encode(),
-                    partition_of(change.item_id, self._partitions),
-                    on_delivery=self._delivered,
+                    CHANGES, value, key, partition, headers=headers or [], on_delivery=self._delivered
                 )
                 break
             except BufferError:
                 self._producer.poll(HELD_POLL_S)
         self._producer.poll(0)
-        self._gate.note(len(value))
+        self._gate.note(len(value or b""))
         self.written += 1
 
     def flush(self) -> None:
@@ -70,7 +72,8 @@ class CatalogWriter:
         left = self._producer.flush(FLUSH_S)
         if left or self._failures:
             raise NotReady(
-                f"{left + len(self._failures)} changes were not taken by Kafka: {self._failures[:3] or 'time-out'}"
+                f"{left + len(self._failures)} changes were not taken by Kafka: {self._failures[:3] or 'time-out'}; "
+                "send them again when it answers: a change that comes twice counts once"
             )
 
     def close(self) -> None:

@@ -53,16 +53,17 @@ def demo(
     images: Annotated[Path | None, typer.Option(help="a folder of your own pictures instead of the drawn ones")] = None,
     items: Annotated[int, typer.Option(min=20, max=5000, help="pictures to draw")] = 300,
     seed: Annotated[int, typer.Option(help="another seed draws another catalogue")] = 7,
-    once: Annotated[bool, typer.Option("--once", help="stop after the first searches instead of staying")] = False,
+    once: Annotated[bool, typer.Option("--once", help="stop after a few changes instead of staying")] = False,
+    browser: Annotated[bool, typer.Option(help="open the page in a browser, where there is a display")] = True,
     port: Annotated[int | None, typer.Option(help="the router's port; 0: any free one")] = None,
     data_dir: Annotated[str | None, typer.Option(help="folder for everything this machine keeps")] = None,
 ) -> None:
-    """Run the whole system with a sample catalogue streaming in, and search it."""
+    """Run the whole system with a sample catalogue that streams in and keeps changing, and a page to search it."""
     settings = read_settings(_up_overrides(None, port, None, None, None, data_dir))
     from ops.demo import run_demo
 
     with spoken_errors():
-        raise typer.Exit(run_demo(settings, images, items, seed, once))
+        raise typer.Exit(run_demo(settings, images, items, seed, once, os.environ if browser and not once else None))
 
 
 @app.command()
@@ -101,6 +102,7 @@ def settings(
     markdown: Annotated[bool, typer.Option("--markdown", help="print the settings page of the documentation")] = False,
 ) -> None:
     """List every setting: its environment name, its default and what it does."""
+    read_settings()
     docs = describe_settings()
     if as_json:
         print_json(docs)
@@ -128,13 +130,17 @@ def _up_overrides(
 def _add_groups() -> None:
     from ops.bench_commands import bench
     from ops.catalog_commands import catalog
+    from ops.doctor import doctor
+    from ops.schema_commands import schema
     from ops.search_commands import search
     from ops.shard_commands import shards
 
     app.add_typer(catalog, name="catalog")
     app.add_typer(shards, name="shards")
     app.add_typer(bench, name="bench")
+    app.add_typer(schema, name="schema")
     app.command()(search)
+    app.command()(doctor)
 
 
 _add_groups()

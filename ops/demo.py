@@ -3,39 +3,44 @@
 import itertools
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple, Protocol
-from urllib.error import HTTPError, URLError
-from urllib.parse import quote, unquote, urlsplit
-from urllib.request import urlopen
+from urllib.parse import unquote, urlsplit
 
 import msgspec
 
+from ops.browser import open_page
 from ops.catalog_sources import BadRow, open_source
 from ops.catalog_writer import CatalogWriter, now_us
+from ops.change_line import ChangeLine
 from ops.console import print_table, progress_bar, speak_error
 from ops.endpoints import Endpoints, kafka_of
 from ops.freshness import item_delay_ms, sampled_delays
-from ops.running import say, say_where, stopped_by_signals, wait_ready
+from ops.live_ear import LiveEar
+from ops.running import say, say_where, wait_ready
 from ops.sample_catalog import draw_catalog, live_changes
 from ops.search_commands import hit_rows, search_router
 from ops.settling import wait_settled
+from ops.stop_signal import Stop, stopped_by_signals
 from ops.supervisor import RoleFailed, Supervisor
-from schemas.changes import CatalogChange, parse_time_us
+from schemas.changes import CatalogChange
 from schemas.errors import LookaliveError, NotReady
 from schemas.settings import Settings
 
 SETTLE_S = 300.0
 SHOWN_S = 20.0
-CHANGE_EVERY_S = 2.0
+CHANGE_EVERY_S = 0.7
 CHANGES_ONCE = 5
-SEARCHES = 3
-POLL_S = 0.02
 
 
-def run_demo(settings: Settings, images: Path | None, count: int, seed: int, once: bool) -> int:
-    """Start everything, run the show beside it, and watch over both; the exit status."""
+def run_demo(
+    settings: Settings, images: Path | None, count: int, seed: int, once: bool, environ: Mapping[str, str] | None
+) -> int:
+    """Start everything, run the show beside it, and watch over both; the exit status.
+
+    The page is opened in a browser where `environ` names a display; None: never.
+    """
     with stopped_by_signals() as stop:
         supervisor = Supervisor(settings, say)
         try:
@@ -43,7 +48,7 @@ def run_demo(settings: Settings, images: Path | None, count: int, seed: int, onc
             say_where(endpoints)
             if not wait_ready(supervisor, endpoints.router, stop):
                 return 0
-            show = Show(supervisor.settings, endpoints, stop, images, count, seed, once)
+            show = Show(supervisor.settings, endpoints, stop, images, count, seed, once, environ)
             show.start()
             while show.is_alive() and not stop.wait(0.2):
                 supervisor.watch_once()
@@ -77,22 +82,24 @@ class OwnChange(NamedTuple):
 
 
 class Show(threading.Thread):
-    """What a visitor sees: the catalogue streaming in, a few searches, then a catalogue that keeps changing."""
+    """What a visitor sees: the page, the catalogue streaming in, a search, then a catalogue that keeps changing."""
 
     def __init__(
         self,
         settings: Settings,
         endpoints: Endpoints,
-        stop: threading.Event,
+        stop: Stop,
         images: Path | None,
         count: int,
         seed: int,
         once: bool,
+        environ: Mapping[str, str] | None,
     ) -> None:
         super().__init__(name="show", daemon=True)
         self.failed = False
         self._settings, self._router, self._ending = settings, endpoints.router, stop
         self._images, self._count, self._seed, self._once = images, count, seed, once
+        self._environ = environ
         self._folder = settings.data_path / "demo"
         self._pictures: dict[str, Path] = {}
 
@@ -101,6 +108,7 @@ class Show(threading.Thread):
         try:
             self._writer = CatalogWriter(kafka_of(self._settings))
             sent = self._own() if self._images is not None else self._drawn()
+            self._open_page()
             self._stream_in(sent)
             self._search([change.item_id for change in sent if change.item_id in self._pictures])
             self._say_how()
@@ -127,6 +135,10 @@ class Show(threading.Thread):
         self._pictures = {item_id: Path(unquote(urlsplit(url).path)) for item_id, url in local.items()}
         return changes
 
+    def _open_page(self) -> None:
+        opened = self._environ is not None and open_page(f"{self._router}/", self._environ)
+        say(f"the page to search with{', now open in your browser' if opened else ''}: {self._router}/")
+
     def _stream_in(self, changes: list[CatalogChange]) -> None:
         started = time.monotonic()
         with progress_bar() as bar:
@@ -146,7 +158,7 @@ class Show(threading.Thread):
         say(f"{len(changes)} items searchable after {seconds:.1f} s; {delays.sentence()}")
 
     def _search(self, item_ids: list[str]) -> None:
-        for item_id in item_ids[:: max(len(item_ids) // SEARCHES, 1)][:SEARCHES]:
+        for item_id in item_ids[:1]:
             answer = search_router(self._router, self._pictures[item_id], None, {"k": 5})
             rows = [(*row, _ms(item_delay_ms(self._router, row[1]))) for row in hit_rows(answer)]
             title = f"which items look like {self._pictures[item_id].name}? ({answer.took_ms:.1f} ms)"
@@ -157,42 +169,27 @@ class Show(threading.Thread):
         here = "" if data_dir == Path(".lookalive").absolute() else f"LOOKALIVE_DATA_DIR={data_dir} "
         picture = next(iter(self._pictures.values()), Path("PICTURE.jpg"))
         say("")
-        say("search it yourself, from another terminal:")
+        say(f"search it yourself: open {self._router}/ in a browser, or from another terminal:")
         say(f"  {here}.venv/bin/lookalive search {picture}")
         say(f'  {here}.venv/bin/lookalive search {picture} --filter \'{{"in_stock": true, "price": {{"lt": 50}}}}\'')
         say(f"  curl -F image=@{picture} {self._router}/v1/search")
         say(f"  {here}.venv/bin/lookalive catalog put my-item YOUR_PICTURE.jpg --attr price=9.90 --wait")
-        say(f"or in a browser: {self._router}/   (Ctrl-C ends the demo)")
         say("")
 
     def _keep_changing(self, events: Iterable[Event]) -> None:
-        say("the catalogue keeps changing:")
-        for number, event in enumerate(events):
-            if self._ending.wait(CHANGE_EVERY_S) or (self._once and number >= CHANGES_ONCE):
-                return
-            change = msgspec.structs.replace(event.change, time_us=now_us())
-            self._writer.write(change)
-            self._writer.flush()
-            delay_ms = self._delay_of(change)
-            shown = (
-                "not seen yet"
-                if delay_ms is None
-                else f"{'gone' if change.op == 'delete' else 'searchable'} after {delay_ms:.0f} ms"
-            )
-            say(f"  {event.sentence}: {shown}")
-
-    def _delay_of(self, change: CatalogChange) -> float | None:
-        """Milliseconds until the change shows at the front door; None when it did not in time."""
-        assert change.time_us is not None
-        deadline = time.monotonic() + SHOWN_S
-        url = f"{self._router}/v1/items/{quote(change.item_id, safe='')}"
-        while time.monotonic() < deadline and not self._ending.is_set():
-            event_us = _event_us(url)
-            seen = event_us is None if change.op == "delete" else event_us is not None and event_us >= change.time_us
-            if seen:
-                return (now_us() - change.time_us) / 1000
-            time.sleep(POLL_S)
-        return None
+        say("the catalogue keeps changing (Ctrl-C ends the demo):")
+        ear = LiveEar(self._router, self._ending.is_set)
+        ear.start()
+        with ChangeLine(each=self._once) as line:
+            for number, event in enumerate(events):
+                if self._ending.wait(CHANGE_EVERY_S) or (self._once and number >= CHANGES_ONCE):
+                    return
+                change = msgspec.structs.replace(event.change, time_us=now_us())
+                self._writer.write(change)
+                self._writer.flush()
+                delay_ms = ear.delay_ms(change, SHOWN_S)
+                if not self._ending.is_set():
+                    line.tell(event.sentence, change.op == "delete", delay_ms)
 
 
 def _in_and_out(catalog: list[CatalogChange]) -> Iterator[Event]:
@@ -200,19 +197,6 @@ def _in_and_out(catalog: list[CatalogChange]) -> Iterator[Event]:
     for change in itertools.cycle(catalog):
         yield OwnChange(f"withdrew {change.item_id}", CatalogChange(op="delete", item_id=change.item_id))
         yield OwnChange(f"{change.item_id} is back", msgspec.structs.replace(change, version=None))
-
-
-def _event_us(url: str) -> int | None:
-    """The time of an item's newest event; None while it cannot be found."""
-    try:
-        with urlopen(url, timeout=5) as answer:
-            return parse_time_us(msgspec.json.decode(answer.read())["event_time"])
-    except HTTPError as error:
-        if error.code == 404:
-            return None
-        raise NotReady(f"{url} answered {error.code}") from error
-    except URLError as error:
-        raise NotReady(f"{url}: {error.reason}") from error
 
 
 def _ms(value: float | None) -> str:

@@ -63,7 +63,8 @@ def install(settings: Settings, nodes: list[str]) -> ClusterView:
     """
     if settings.index.shards > settings.kafka.partitions:
         raise SettingsError(
-            f"{settings.index.shards} shards need at least as many partitions, not {settings.kafka.partitions}"
+            f"{settings.index.shards} shards need at least as many partitions, not {settings.kafka.partitions}: lower "
+            "LOOKALIVE_INDEX__SHARDS, or raise LOOKALIVE_KAFKA__PARTITIONS before the first start"
         )
     ensure_topics(settings.kafka, base_topics(settings.kafka.partitions))
     view = read_cluster(settings.kafka)
@@ -72,7 +73,8 @@ def install(settings: Settings, nodes: list[str]) -> ClusterView:
     elif view.installation.partitions != settings.kafka.partitions:
         raise LogError(
             f"this installation has {view.installation.partitions} partitions, the settings say "
-            f"{settings.kafka.partitions}; the count is fixed at the first start",
+            f"{settings.kafka.partitions}; the count is fixed at the first start: set LOOKALIVE_KAFKA__PARTITIONS="
+            f"{view.installation.partitions}",
             code="partition_mismatch",
         )
     generation = _generation(settings, view)
@@ -87,7 +89,8 @@ def _generation(settings: Settings, view: ClusterView) -> Generation:
         if there.fingerprint != encoder.fingerprint:
             raise SettingsError(
                 f"generation {there.name} was made with {there.model} ({there.fingerprint}), the settings say "
-                f"{encoder.name} ({encoder.fingerprint}); vectors of two models are never compared"
+                f"{encoder.name} ({encoder.fingerprint}); vectors of two models are never compared: set "
+                "LOOKALIVE_MODEL__NAME and LOOKALIVE_MODEL__CHECKPOINT as they were, or use another Kafka"
             )
         if there.shards != settings.index.shards:
             log.warning("shards_are_fixed", generation=there.name, shards=there.shards, asked=settings.index.shards)

@@ -42,7 +42,7 @@ def read_rejects(
         while left:
             message = reader.poll(ANSWER_TIMEOUT_S)
             if message is None or message.error() is not None:
-                raise NotReady(f"{REJECTS} stopped answering")
+                raise NotReady(f"{REJECTS} stopped answering after {len(rows)} rows; try again when Kafka answers")
             value = message.value()
             if value is not None:
                 rows.append(decode_reject(value))

@@ -1,15 +1,13 @@
 """`lookalive up` in the foreground: start, say where everything is, watch until told to stop."""
 
-import signal
-import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 from ops.console import out, speak_error
 from ops.endpoints import Endpoints
+from ops.stop_signal import Stop, stopped_by_signals
 from ops.supervisor import RoleFailed, Supervisor
 from schemas.errors import NotReady
 from schemas.settings import Settings
@@ -47,28 +45,14 @@ def say_where(endpoints: Endpoints) -> None:
     say(f"router: {endpoints.router}   nodes: {', '.join(f'{n} {url}' for n, url in endpoints.nodes.items())}")
 
 
-@contextmanager
-def stopped_by_signals() -> Iterator[threading.Event]:
-    """An event that SIGTERM and SIGINT set."""
-    stop = threading.Event()
-    previous = {s: signal.signal(s, lambda *_: stop.set()) for s in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield stop
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
-
-
-def watch(supervisor: Supervisor, stop: threading.Event) -> int:
+def watch(supervisor: Supervisor, stop: Stop) -> int:
     """Keep the children alive until told to stop."""
     while not stop.wait(WATCH_S):
         supervisor.watch_once()
     return 0
 
 
-def wait_ready(
-    supervisor: Supervisor, router: str, stop: threading.Event, clock: Callable[[], float] = time.monotonic
-) -> bool:
+def wait_ready(supervisor: Supervisor, router: str, stop: Stop, clock: Callable[[], float] = time.monotonic) -> bool:
     """Watch until the router is ready; False when told to stop before.
 
     Raises:

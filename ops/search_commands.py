@@ -49,7 +49,8 @@ def search_router(router: str, image: Path | None, item: str | None, options: di
         LookaliveError: what the router says no to.
     """
     if (image is None) == (item is None):
-        raise InputError("say what to look for: a picture or --item ID, one of them")
+        said = "neither came" if image is None else "both came"
+        raise InputError(f"search takes a picture or --item ID, one of them; {said}")
     with RouterClient(router) as client:
         if image is None:
             assert item is not None
@@ -82,11 +83,17 @@ def search_options(k: int, filter_json: str | None, crop: str | None) -> dict[st
         try:
             options["filter"] = json.loads(filter_json)
         except json.JSONDecodeError as error:
-            raise InputError(f"--filter must be JSON: {error}", code="bad_filter") from error
+            raise InputError(
+                f"--filter must be a JSON object, not {filter_json!r:.60}: {error}",
+                code="bad_filter",
+            ) from error
     if crop is not None:
         try:
             x, y, width, height = (float(part) for part in crop.split(","))
         except ValueError as error:
-            raise InputError(f"--crop takes x,y,width,height as fractions, not {crop!r}", code="bad_crop") from error
+            raise InputError(
+                f"--crop takes x,y,width,height as fractions of the picture, as in 0.1,0.1,0.5,0.5, not {crop!r}",
+                code="bad_crop",
+            ) from error
         options["crop"] = {"x": x, "y": y, "width": width, "height": height}
     return options

@@ -24,7 +24,7 @@ def unsettled(kafka: KafkaSettings) -> dict[str, int]:
     """
     view = read_cluster(kafka)
     if view.installation is None or view.serving is None:
-        raise NotReady("nothing is installed on this Kafka yet")
+        raise NotReady("this Kafka holds no lookalive installation yet: start `lookalive up` with it first")
     everything = range(view.installation.partitions)
     generation = view.serving.name
     reader = make_reader(kafka)

@@ -21,13 +21,14 @@ class ShardRow(msgspec.Struct, frozen=True, kw_only=True):
     dead_vectors: int = 0
     size_bytes: int = 0
     lag: int | None = None
+    doing: str = ""
     error: str | None = None
 
     def cells(self) -> tuple[object, ...]:
         """The row of the table for people."""
         counts = (self.items, self.graph_vectors, self.buffer_vectors, self.dead_vectors)
         size = f"{self.size_bytes / MIB:.1f}"
-        return (self.generation, self.shard, self.node, self.state, *counts, size, self.lag, self.error)
+        return (self.generation, self.shard, self.node, self.state, *counts, size, self.lag, self.error or self.doing)
 
 
 def shard_rows(kafka: KafkaSettings) -> list[ShardRow]:
@@ -65,6 +66,7 @@ def shard_rows(kafka: KafkaSettings) -> list[ShardRow]:
                         dead_vectors=known.dead_vectors,
                         size_bytes=known.size_bytes,
                         lag=None if -1 in known.lag.values() else sum(known.lag.values()),
+                        doing=known.words,
                         error=known.error,
                     )
                 )

@@ -12,9 +12,11 @@ import msgspec
 from yarl import URL
 
 from schemas.errors import LookaliveError, NotReady
+from schemas.item_writes import ItemStatus, WriteAnswer, WriteListAnswer
 from schemas.queries import ItemAnswer, SearchAnswer
 
 DEFAULT_TIMEOUT_S = 60.0
+JSON_BODY = {"Content-Type": "application/json"}
 
 
 class AsyncRouterClient:
@@ -62,8 +64,7 @@ class AsyncRouterClient:
 
     async def search_body(self, body: dict[str, Any]) -> SearchAnswer:
         """The answer to a whole JSON body of `POST /v1/search`."""
-        headers = {"Content-Type": "application/json"}
-        data = await self._ask("POST", "/v1/search", data=json.dumps(body).encode(), headers=headers)
+        data = await self._ask("POST", "/v1/search", data=json.dumps(body).encode(), headers=JSON_BODY)
         return msgspec.json.decode(data, type=SearchAnswer)
 
     async def item(self, item_id: str) -> ItemAnswer:
@@ -76,6 +77,55 @@ class AsyncRouterClient:
         query = f"?{urlencode(texts)}" if texts else ""
         data = await self._ask("GET", f"{_item_path(item_id)}/similar{query}")
         return msgspec.json.decode(data, type=SearchAnswer)
+
+    async def put(
+        self, item_id: str, *pictures: Path | bytes, wait: bool = False, timeout_ms: int | None = None, **change: Any
+    ) -> WriteAnswer:
+        """Upsert an item, with pictures to be uploaded or `image_url(s)`; other fields are those of a change.
+
+        With `wait` until searches show it: `searchable` of the answer says whether they do.
+        """
+        path = _item_path(item_id) + _waiting(wait, timeout_ms)
+        if not pictures:
+            return await self._write("PUT", path, change)
+        form = aiohttp.FormData()
+        for picture in pictures:
+            data = await asyncio.to_thread(picture.read_bytes) if isinstance(picture, Path) else picture
+            form.add_field("image", data, filename="image", content_type="application/octet-stream")
+        form.add_field("change", json.dumps(change), content_type="application/json")
+        return msgspec.json.decode(await self._ask("PUT", path, data=form), type=WriteAnswer)
+
+    async def patch(
+        self, item_id: str, wait: bool = False, timeout_ms: int | None = None, **change: Any
+    ) -> WriteAnswer:
+        """Set single attributes: `attributes`, and where wanted `version` and `event_time`; `wait` as for `put`."""
+        return await self._write("PATCH", _item_path(item_id) + _waiting(wait, timeout_ms), change)
+
+    async def delete(
+        self, item_id: str, wait: bool = False, timeout_ms: int | None = None, **change: Any
+    ) -> WriteAnswer:
+        """Delete an item, where wanted with a `version` and an `event_time`; `wait` as for `put`."""
+        return await self._write("DELETE", _item_path(item_id) + _waiting(wait, timeout_ms), change)
+
+    async def write_list(
+        self, changes: list[dict[str, Any]], wait: bool = False, timeout_ms: int | None = None
+    ) -> WriteListAnswer:
+        """Write many changes, each with its `op` and `item_id`; what becomes of each is in the answer."""
+        body = json.dumps(changes).encode()
+        data = await self._ask("POST", f"/v1/items{_waiting(wait, timeout_ms)}", data=body, headers=JSON_BODY)
+        return msgspec.json.decode(data, type=WriteListAnswer)
+
+    async def status(self, item_id: str) -> ItemStatus:
+        """Why an item is or isn't found."""
+        return msgspec.json.decode(await self._ask("GET", f"{_item_path(item_id)}/status"), type=ItemStatus)
+
+    async def image(self, item_id: str, size: int = 512) -> bytes:
+        """An item's picture as a JPEG, its longer side of at most `size` pixels."""
+        return await self._ask("GET", f"{_item_path(item_id)}/image?size={size}")
+
+    async def _write(self, method: str, path: str, change: dict[str, Any]) -> WriteAnswer:
+        data = await self._ask(method, path, data=json.dumps(change).encode(), headers=JSON_BODY)
+        return msgspec.json.decode(data, type=WriteAnswer)
 
     async def ready(self) -> bool:
         """Whether the router is there and says that it is ready."""
@@ -93,7 +143,7 @@ class AsyncRouterClient:
                 data = await answer.read()
         except (aiohttp.ClientError, TimeoutError) as error:
             raise NotReady(f"{self._url} does not answer: {error or type(error).__name__}") from error
-        if answer.status != 200:
+        if answer.status not in (200, 202):
             raise _error_of(answer.status, data)
         return data
 
@@ -139,9 +189,44 @@ class RouterClient:
         """See `AsyncRouterClient.similar`."""
         return self._runner.run(self._inner.similar(item_id, **options))
 
+    def put(
+        self, item_id: str, *pictures: Path | bytes, wait: bool = False, timeout_ms: int | None = None, **change: Any
+    ) -> WriteAnswer:
+        """See `AsyncRouterClient.put`."""
+        return self._runner.run(self._inner.put(item_id, *pictures, wait=wait, timeout_ms=timeout_ms, **change))
+
+    def patch(self, item_id: str, wait: bool = False, timeout_ms: int | None = None, **change: Any) -> WriteAnswer:
+        """See `AsyncRouterClient.patch`."""
+        return self._runner.run(self._inner.patch(item_id, wait, timeout_ms, **change))
+
+    def delete(self, item_id: str, wait: bool = False, timeout_ms: int | None = None, **change: Any) -> WriteAnswer:
+        """See `AsyncRouterClient.delete`."""
+        return self._runner.run(self._inner.delete(item_id, wait, timeout_ms, **change))
+
+    def write_list(
+        self, changes: list[dict[str, Any]], wait: bool = False, timeout_ms: int | None = None
+    ) -> WriteListAnswer:
+        """See `AsyncRouterClient.write_list`."""
+        return self._runner.run(self._inner.write_list(changes, wait, timeout_ms))
+
+    def status(self, item_id: str) -> ItemStatus:
+        """See `AsyncRouterClient.status`."""
+        return self._runner.run(self._inner.status(item_id))
+
+    def image(self, item_id: str, size: int = 512) -> bytes:
+        """See `AsyncRouterClient.image`."""
+        return self._runner.run(self._inner.image(item_id, size))
+
     def ready(self) -> bool:
         """See `AsyncRouterClient.ready`."""
         return self._runner.run(self._inner.ready())
+
+
+def _waiting(wait: bool, timeout_ms: int | None) -> str:
+    options: dict[str, Any] = {"wait": "searchable"} if wait else {}
+    if timeout_ms is not None:
+        options["timeout_ms"] = timeout_ms
+    return f"?{urlencode(options)}" if options else ""
 
 
 def _item_path(item_id: str) -> str:

@@ -8,9 +8,10 @@ import msgspec
 import structlog
 
 from query_router.metrics import RouterMetrics
-from query_router.node_client import NodeClient
+from query_router.node_client import NodeClient, NotServed
 from query_router.placement_view import Pin, PlacementView
 from schemas.errors import NotReady
+from schemas.item_trace import ItemTrace
 from schemas.queries import ShardCounts, ShardHits, ShardSearch, StoredItem
 
 MAX_TRIES = 2
@@ -57,6 +58,37 @@ class FanOut:
         async def ask(node_url: str) -> StoredItem:
             return await self._nodes.item(node_url, name, shard, item_id)
 
+        return await self._in_time(pin, shard, ask, until_s)
+
+    async def trace(self, pin: Pin, item_id: str, until_s: float) -> ItemTrace:
+        """What one replica of its owner shard knows of an item; raises NotReady as `item`."""
+        shard, name = pin.owner(item_id), pin.generation.name
+
+        async def ask(node_url: str) -> ItemTrace:
+            return (await self._nodes.traces(node_url, name, shard, [item_id]))[0]
+
+        return await self._in_time(pin, shard, ask, until_s)
+
+    async def traces(self, pin: Pin, shard: int, item_ids: list[str], until_s: float) -> list[list[ItemTrace] | None]:
+        """What each serving replica of a shard knows of these items; None for one that did not answer.
+
+        A replica that is gone is left out: searches do not reach it either.
+        """
+        name = pin.generation.name
+
+        async def ask(node_url: str) -> list[ItemTrace] | None:
+            try:
+                async with asyncio.timeout_at(until_s):
+                    return await self._nodes.traces(node_url, name, shard, item_ids)
+            except NotServed:
+                return []
+            except (NotReady, TimeoutError):
+                return None
+
+        asked = [ask(replica.url) for replica in self._placement.replicas(name, shard)]
+        return [answer for answer in await asyncio.gather(*asked) if answer is None or answer]
+
+    async def _in_time(self, pin: Pin, shard: int, ask: Callable[[str], Awaitable[Answer]], until_s: float) -> Answer:
         try:
             async with asyncio.timeout_at(until_s):
                 return await self._ask_replicas(pin, shard, ask)

@@ -27,6 +27,9 @@ class RouterMetrics:
             "lookalive_router_shard_answers", "shards asked, by outcome", ("outcome",), registry=self.registry
         )
         self.in_flight = Gauge("lookalive_router_queries_in_flight", "queries being answered", registry=self.registry)
+        self.writes_in_flight = Gauge(
+            "lookalive_router_writes_in_flight", "bodies of changes being read", registry=self.registry
+        )
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:

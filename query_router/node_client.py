@@ -9,6 +9,8 @@ import msgspec
 from yarl import URL
 
 from schemas.errors import NotReady, UnknownItem
+from schemas.item_trace import ItemTrace
+from schemas.live import NodeLive
 from schemas.queries import NODE_CONTENT_TYPE, ShardHits, StoredItem
 
 # Below the time after which nodes close idle connections, so that a query seldom meets one that is closing.
@@ -17,6 +19,12 @@ KEEP_ALIVE_S = 15.0
 Message = TypeVar("Message")
 _hits = msgspec.msgpack.Decoder(ShardHits)
 _item = msgspec.msgpack.Decoder(StoredItem)
+_traces = msgspec.msgpack.Decoder(list[ItemTrace])
+_live = msgspec.json.Decoder(NodeLive)
+
+
+class NotServed(NotReady):
+    """The node that was asked cannot answer a search of the shard either: it is gone, or does not serve it."""
 
 
 class NodeClient:
@@ -61,6 +69,39 @@ class NodeClient:
             raise NotReady(f"{url} answered {status}", status=status)
         return _decoded(_item, data, url)
 
+    async def traces(self, node_url: str, generation: str, shard: int, item_ids: list[str]) -> list[ItemTrace]:
+        """What this node's shard knows of these items, in their order.
+
+        Raises:
+            NotServed: the node is gone, or does not serve the shard.
+            NotReady: as `search`.
+        """
+        url = _shard_url(node_url, generation, shard) + "/traces"
+        status, data = await self._ask("POST", url, msgspec.msgpack.encode(item_ids))
+        if status == 404 or (status == 503 and _error_code(data) == "not_ready"):
+            raise NotServed(f"{url} answered {status}", status=status)
+        if status != 200:
+            raise NotReady(f"{url} answered {status}", status=status)
+        traces = _decoded(_traces, data, url)
+        if [trace.item_id for trace in traces] != item_ids:
+            raise NotReady(f"{url} answered for other items than it was asked for")
+        return traces
+
+    async def live(self, node_url: str, cursor: str) -> NodeLive:
+        """What this node's shards show to searches since the cursor.
+
+        Raises:
+            NotReady: as `search`.
+        """
+        url = f"{node_url}/v1/live?since={quote(cursor, safe='')}"
+        status, data = await self._ask("GET", url, None)
+        if status != 200:
+            raise NotReady(f"{url} answered {status}", status=status)
+        try:
+            return _live.decode(data)
+        except msgspec.DecodeError as error:
+            raise NotReady(f"{url} answered with something else: {error}") from error
+
     async def _ask(self, method: str, url: str, body: bytes | None) -> tuple[int, bytes]:
         """Asked again once when a kept connection turned out to be closed: both calls only read."""
         try:
@@ -86,7 +127,8 @@ def _shard_url(node_url: str, generation: str, shard: int) -> str:
 
 
 def _unreachable(url: str, error: Exception) -> NotReady:
-    return NotReady(f"{url} cannot be reached: {error or type(error).__name__}")
+    kind = NotServed if isinstance(error, aiohttp.ClientConnectorError) else NotReady
+    return kind(f"{url} cannot be reached: {error or type(error).__name__}")
 
 
 def _decoded(decoder: msgspec.msgpack.Decoder[Message], data: bytes, url: str) -> Message:

@@ -6,13 +6,15 @@ from typing import Any, NamedTuple
 import msgspec
 
 REF_TEMPLATE = "#/components/schemas/{name}"
+_GOOD = {200: "done", 202: "taken; it will be done"}
 _ERRORS = {
     400: "what was asked cannot be understood",
+    403: "whoever asks may not",
     404: "no such item can be found",
-    409: "another generation is searched",
+    409: "a newer version exists, or another generation is searched",
     413: "more bytes than are taken",
-    422: "a picture that cannot be embedded",
-    429: "too many queries; try again after `Retry-After` seconds",
+    422: "a picture that cannot be embedded, or a change that was refused",
+    429: "too many at once; try again after `Retry-After` seconds",
     503: "a part that is needed is not there",
 }
 
@@ -34,16 +36,20 @@ class ErrorAnswer(msgspec.Struct):
 class RouteDoc(NamedTuple):
     """What a route takes and gives.
 
-    `body` is the type of its JSON body, `form_options` that of the field `query` of a form with a file `image`,
-    `parameters` a type whose fields, those `without` excepted, are its URL's parameters.
+    `body` is the type of its JSON body, `form_options` that of the field `form_field` of a form with a file `image`,
+    `parameters` a type whose fields, those `without` excepted, are its URL's parameters. `statuses` are those of a good
+    answer.
     """
 
     summary: str
     description: str
     answer: Any = None
     answer_type: str = "application/json"
-    body: type[msgspec.Struct] | None = None
+    statuses: tuple[int, ...] = (200,)
+    body: Any = None
+    body_required: bool = True
     form_options: type[msgspec.Struct] | None = None
+    form_field: str = "query"
     parameters: type[msgspec.Struct] | None = None
     without: tuple[str, ...] = ()
     errors: tuple[int, ...] = ()
@@ -79,14 +85,14 @@ def _operation(path: str, doc: RouteDoc, schemas: dict[Any, Any], components: di
     operation: dict[str, Any] = {
         "summary": doc.summary,
         "description": doc.description,
-        "responses": {"200": {"description": "done", "content": {doc.answer_type: good}}}
+        "responses": {str(s): {"description": _GOOD[s], "content": {doc.answer_type: good}} for s in doc.statuses}
         | {str(status): {"description": _ERRORS[status], "content": failed} for status in doc.errors},
     }
     parameters = _path_parameters(path) + _url_parameters(doc, components)
     if parameters:
         operation["parameters"] = parameters
     if doc.body is not None:
-        operation["requestBody"] = {"required": True, "content": _contents(doc, schemas)}
+        operation["requestBody"] = {"required": doc.body_required, "content": _contents(doc, schemas)}
     return operation
 
 
@@ -98,12 +104,12 @@ def _contents(doc: RouteDoc, schemas: dict[Any, Any]) -> dict[str, Any]:
                 "type": "object",
                 "properties": {
                     "image": {"type": "string", "contentMediaType": "application/octet-stream"},
-                    "query": schemas[doc.form_options],
+                    doc.form_field: schemas[doc.form_options],
                 },
                 "required": ["image"],
                 "additionalProperties": False,
             },
-            "encoding": {"query": {"contentType": "application/json"}},
+            "encoding": {doc.form_field: {"contentType": "application/json"}},
         }
     return contents
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
+from embedder.address_guard import AddressGuard
 from embedder.fetch import decode_base64, decode_data_url
 from embedder.preprocess import check_crop
 from query_router.ranking import check_supported
@@ -27,6 +28,12 @@ class Picture(NamedTuple):
     data: bytes
 
 
+class PictureUrl(NamedTuple):
+    """Look for what looks like the picture at this `http(s):` URL."""
+
+    url: str
+
+
 class Item(NamedTuple):
     """Look for what looks like this item, itself left out."""
 
@@ -43,7 +50,7 @@ class Vector(NamedTuple):
 class Query(NamedTuple):
     """What to look for and how; `generation` is the one the caller insists on."""
 
-    source: Picture | Item | Vector
+    source: Picture | PictureUrl | Item | Vector
     options: SearchOptions
     generation: str | None = None
 
@@ -54,7 +61,7 @@ def parse_body(data: bytes, images: ImageSettings) -> Query:
     Raises:
         InputError: `bad_json`, or `bad_request` naming the field; `not_supported`, `bad_filter`, `bad_id`.
         TooLarge: the picture has more than `images.max_bytes` bytes.
-        ImageRejected: `image_refused` for a URL that is not fetched, or as `embedder.fetch.decode_base64`.
+        ImageRejected: `image_refused` for a URL that is not fetched from, or as `embedder.fetch.decode_base64`.
     """
     body = decode_json(data, SearchBody, "the body")
     check_options(body)
@@ -76,21 +83,35 @@ def parse_options(data: bytes) -> SearchOptions:
 
 def parse_parameters(parameters: Iterable[tuple[str, str]]) -> SearchOptions:
     """The options in a URL's parameters (`filter` is JSON); raises InputError as `parse_body`."""
+    tree = _named_once(parameters)
+    if "crop" in tree:
+        raise InputError("`crop` cuts a picture; it cannot be used with an item", field="crop")
+    if "filter" in tree:
+        tree["filter"] = decode_json(tree["filter"].encode(errors="surrogatepass"), Any, "`filter`")
+    options = _converted(tree, SearchOptions)
+    check_options(options)
+    return options
+
+
+def convert_parameters(parameters: Iterable[tuple[str, str]], kind: type[Parsed]) -> Parsed:
+    """A URL's parameters as this type; raises InputError naming the one that does not fit."""
+    return _converted(_named_once(parameters), kind)
+
+
+def _named_once(parameters: Iterable[tuple[str, str]]) -> dict[str, Any]:
     tree: dict[str, Any] = {}
     for name, text in parameters:
-        if name == "crop":
-            raise InputError("`crop` cuts a picture; it cannot be used with an item", field="crop")
         if name in tree:
             raise InputError(f"the parameter `{name}` is given more than once", field=name)
         tree[name] = text
-    if "filter" in tree:
-        tree["filter"] = decode_json(tree["filter"].encode(errors="surrogatepass"), Any, "`filter`")
+    return tree
+
+
+def _converted(tree: dict[str, Any], kind: type[Parsed]) -> Parsed:
     try:
-        options = msgspec.convert(tree, SearchOptions, strict=False)
+        return msgspec.convert(tree, kind, strict=False)
     except msgspec.ValidationError as error:
         raise _misfit(error, "the parameters") from error
-    check_options(options)
-    return options
 
 
 def check_options(options: SearchOptions) -> None:
@@ -134,7 +155,7 @@ def _misfit(error: msgspec.ValidationError, where: str) -> InputError:
     return InputError(f"{where} does not fit: {error}", **({} if field is None else {"field": field}))
 
 
-def _source(body: SearchBody, images: ImageSettings) -> Picture | Item | Vector:
+def _source(body: SearchBody, images: ImageSettings) -> Picture | PictureUrl | Item | Vector:
     if body.item_id is not None:
         return Item(check_item_id(body.item_id))
     if body.vector is not None:
@@ -147,19 +168,27 @@ def _source(body: SearchBody, images: ImageSettings) -> Picture | Item | Vector:
     try:
         if body.image_b64 is not None:
             return Picture(decode_base64(body.image_b64, images.max_bytes))
-        return Picture(_read_url(body.image_url or "", images.max_bytes))
+        return _picture_at(body.image_url or "", images)
     except ImageRejected as error:
         if error.code == "image_too_large":
             raise TooLarge(error.message, **error.details) from error
         raise
 
 
-def _read_url(url: str, max_bytes: int) -> bytes:
-    scheme, colon, _ = url.partition(":")
-    if colon and scheme.lower() == "data":
-        return decode_data_url(url, max_bytes)
-    if colon and scheme.lower() == "file":
-        raise ImageRejected("a query's `image_url` may never be a file: send the picture itself", code="image_refused")
-    raise ImageRejected(
-        "`image_url` is not fetched: this version takes uploads, `image_b64` and data: URLs only", code="image_refused"
-    )
+def _picture_at(url: str, images: ImageSettings) -> Picture | PictureUrl:
+    scheme = url.partition(":")[0].lower() if ":" in url else ""
+    match scheme:
+        case "data":
+            return Picture(decode_data_url(url, images.max_bytes))
+        case "http" | "https":
+            AddressGuard(images).check_url(url)
+            return PictureUrl(url)
+        case "file" | "store":
+            raise ImageRejected(
+                "a query's `image_url` may never be a file: send the picture itself", code="image_refused"
+            )
+        case _:
+            raise ImageRejected(
+                f"`image_url` must be a data:, http: or https: URL, not {url[:80]!r}; or send the picture itself",
+                code="image_refused",
+            )

@@ -1,23 +1,24 @@
 """The routes: what each path does; `ROUTES` is also what the API's description is made from."""
 
-import urllib.parse
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
-import msgspec
 from aiohttp import web
 
+from query_router import item_routes
 from query_router.admission import Admission
 from query_router.error_middleware import error_response
+from query_router.live_routes import LIVE_DOC, live
 from query_router.metrics import RouterMetrics
 from query_router.openapi import RouteDoc, describe
-from query_router.pages import docs_page, home_page
+from query_router.pages import docs_page
 from query_router.query import Item, Query, parse_parameters
 from query_router.readiness import Readiness
 from query_router.request_body import read_query
 from query_router.search import SearchService
-from schemas.changes import check_item_id
-from schemas.errors import ChangeRejected, NotReady
+from query_router.web_files import WEB_DOC, home, html_response, web_file
+from query_router.wire import item_id_of, json_response
+from schemas.errors import NotReady
 from schemas.queries import ItemAnswer, SearchAnswer, SearchBody, SearchOptions
 from schemas.settings import ImageSettings
 
@@ -75,29 +76,7 @@ async def openapi(_: web.Request) -> web.Response:
 
 
 async def docs(_: web.Request) -> web.Response:
-    return web.Response(text=docs_page(api_description()), content_type="text/html")
-
-
-async def home(_: web.Request) -> web.Response:
-    return web.Response(text=home_page(), content_type="text/html")
-
-
-def item_id_of(request: web.Request) -> str:
-    """The id in `/v1/items/{item_id}`, from the path as it was sent: `%2F` belongs to the id, `/` does not.
-
-    Raises:
-        ChangeRejected: `bad_id`, when it is not UTF-8, or no id.
-    """
-    segment = request.rel_url.raw_path.split("/")[3]
-    try:
-        return check_item_id(urllib.parse.unquote_to_bytes(segment.encode(errors="surrogateescape")).decode())
-    except UnicodeDecodeError as error:
-        raise ChangeRejected("the item id in the path is not UTF-8", code="bad_id") from error
-
-
-def json_response(body: object) -> web.Response:
-    """A 200 with this as JSON."""
-    return web.Response(body=msgspec.json.encode(body), content_type="application/json")
+    return html_response(docs_page(api_description()))
 
 
 def api_description() -> dict[str, Any]:
@@ -130,15 +109,15 @@ ROUTES = (
         RouteDoc(
             "Find the items that look like a picture, an item or a vector",
             "Send a form with the file `image` and, as JSON, the field `query`; or a JSON body with exactly one of "
-            "`image_url` (data: only), `image_b64`, `item_id` and `vector` (with its `generation`). With `item_id`, "
-            "the item itself is left out of the answer, and an item of several pictures counts by its best. "
+            "`image_url` (http:, https: or data:), `image_b64`, `item_id` and `vector` (with its `generation`). With "
+            "`item_id`, the item itself is left out of the answer, and an item of several pictures counts by its best. "
             "`timeout_ms` is cut to the router's longest. Shards that fail or are late are missing from the answer and "
             "counted in `shards`; when none answered, `degraded` is `no_shards`. `collapse` and `diversity` are not "
             "supported by this version.",
             answer=SearchAnswer,
             body=SearchBody,
             form_options=SearchOptions,
-            errors=(400, 404, 409, 413, 422, *_NODES_ERRORS),
+            errors=(400, 403, 404, 409, 413, 422, *_NODES_ERRORS),
         ),
     ),
     Route(
@@ -166,6 +145,13 @@ ROUTES = (
             errors=(400, 404, *_NODES_ERRORS),
         ),
     ),
+    Route("PUT", "/v1/items/{item_id}", item_routes.put, item_routes.PUT_DOC),
+    Route("PATCH", "/v1/items/{item_id}", item_routes.patch, item_routes.PATCH_DOC),
+    Route("DELETE", "/v1/items/{item_id}", item_routes.delete, item_routes.DELETE_DOC),
+    Route("POST", "/v1/items", item_routes.put_list, item_routes.LIST_DOC),
+    Route("GET", "/v1/items/{item_id}/status", item_routes.status, item_routes.STATUS_DOC),
+    Route("GET", "/v1/items/{item_id}/image", item_routes.image, item_routes.IMAGE_DOC),
+    Route("GET", "/v1/live", live, LIVE_DOC),
     Route("GET", "/healthz", healthz, RouteDoc("Whether the process is alive", "Always 200.", answer=dict)),
     Route(
         "GET",
@@ -183,4 +169,5 @@ ROUTES = (
     Route("GET", "/openapi.json", openapi, RouteDoc("This description", "OpenAPI 3.1.", answer=dict)),
     Route("GET", "/docs", docs, RouteDoc("This description as a page", "For people.", answer_type="text/html")),
     Route("GET", "/", home, RouteDoc("A page to search with", "For people.", answer_type="text/html")),
+    Route("GET", "/web/{file}", web_file, WEB_DOC),
 )

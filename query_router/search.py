@@ -14,7 +14,7 @@ from query_router.fan_out import FanOut, ShardAnswer, counts_of
 from query_router.merge import Candidate, merge, page, unknown_to_all
 from query_router.metrics import RouterMetrics
 from query_router.placement_view import Pin, PlacementView
-from query_router.query import Item, Picture, Query, Vector
+from query_router.query import Item, Picture, PictureUrl, Query, Vector
 from query_router.query_embedding import QueryEmbedder
 from schemas.errors import Conflict, InputError, NotReady
 from schemas.queries import (
@@ -116,15 +116,22 @@ class SearchService:
     async def _wanted(self, query: Query, pin: Pin, until_s: float) -> Wanted:
         match query.source:
             case Picture(data):
-                with self._metrics.stage("embed"):
-                    vector = await self._embedder.embed(data, query.options.crop, pin.generation, until_s)
-                return Wanted(vector[np.newaxis])
+                return await self._embedded(data, query, pin, until_s)
+            case PictureUrl(url):
+                with self._metrics.stage("fetch"):
+                    fetched = await self._embedder.fetch(url, until_s)
+                return await self._embedded(fetched, query, pin, until_s)
             case Vector(values):
                 return Wanted(unit_vector(values, pin.generation.dimension)[np.newaxis])
             case Item(item_id):
                 with self._metrics.stage("lookup"):
                     stored = await self._fan_out.item(pin, item_id, until_s)
                 return Wanted(_vectors_of(stored, pin), item_id)
+
+    async def _embedded(self, data: bytes, query: Query, pin: Pin, until_s: float) -> Wanted:
+        with self._metrics.stage("embed"):
+            vector = await self._embedder.embed(data, query.options.crop, pin.generation, until_s)
+        return Wanted(vector[np.newaxis])
 
     def _note(self, answer: SearchAnswer, took_ms: float) -> None:
         """One line for a query that was slow or lacks shards; none for all others."""

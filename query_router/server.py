@@ -10,11 +10,16 @@ from query_router import routes
 from query_router.admission import Admission
 from query_router.error_middleware import answer_errors
 from query_router.fan_out import FanOut
+from query_router.item_routes import WRITES
+from query_router.item_services import ItemServices
+from query_router.live_feed import LiveFeed
+from query_router.live_routes import LIVE
 from query_router.metrics import RouterMetrics
 from query_router.node_client import NodeClient
 from query_router.placement_view import PlacementView
 from query_router.query_embedding import QueryEmbedder
 from query_router.readiness import Readiness
+from query_router.same_origin import same_origin_only
 from query_router.search import SearchService
 from schemas.cluster import ClusterView
 from schemas.errors import SettingsError
@@ -25,23 +30,35 @@ def build_app(
     settings: Settings, cluster_view: Callable[[], ClusterView], embedder: QueryEmbedder, metrics: RouterMetrics
 ) -> web.Application:
     """The application. `cluster_view` returns the newest view; the embedder is started and stopped by the caller."""
-    app = web.Application(middlewares=[count_requests, answer_errors])
+    gate = same_origin_only(settings.router.hosts)
+    app = web.Application(middlewares=[count_requests, answer_errors, gate])
     placement = PlacementView(cluster_view)
 
     async def connect_nodes(app: web.Application) -> AsyncIterator[None]:
         nodes = NodeClient()
         fan_out = FanOut(placement, nodes, metrics)
+        items = ItemServices(settings, cluster_view, placement, fan_out)
+        items.install(app)
         app[routes.SERVICE] = SearchService(settings.router, placement, fan_out, embedder, metrics)
+        app[LIVE] = LiveFeed(placement, nodes, settings.router.max_listeners)
         yield
+        await items.close()
         await nodes.close()
 
     app[routes.METRICS] = metrics
     app[routes.IMAGES] = settings.images
     app[routes.ADMISSION] = Admission(settings.router.max_queries, metrics.in_flight)
+    app[WRITES] = Admission(settings.router.max_queries, metrics.writes_in_flight)
     app[routes.READINESS] = Readiness(placement, embedder)
     app.cleanup_ctx.append(connect_nodes)
+    app.on_shutdown.append(end_live)
     routes.add_routes(app)
     return app
+
+
+async def end_live(app: web.Application) -> None:
+    """Send listeners home: their requests would last for ever."""
+    await app[LIVE].close()
 
 
 @web.middleware

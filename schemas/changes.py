@@ -1,9 +1,10 @@
 """A catalogue change as a producer sends it: decoding, validation and the reasons for refusal."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
+from msgspec import Meta
 
 from schemas.errors import ChangeRejected
 
@@ -33,19 +34,55 @@ class CatalogChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     time_us: int | None = None
 
 
-class _WireChange(msgspec.Struct):
+_TIME = (
+    "^(19[7-9][0-9]|[2-9][0-9]{3})-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])[Tt ]"
+    "([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\\.[0-9]+)?([Zz]|[+-]([01][0-9]|2[0-3]):?[0-5][0-9])$(?!\\n)"
+)
+
+
+def _about(description: str, **schema: Any) -> Meta:
+    """What the schema of the contract says of a field beside its type; the decoder checks it in words of its own."""
+    return Meta(description=description, extra_json_schema=schema)
+
+
+class WireChange(msgspec.Struct):
     """The JSON as it comes; fields of other names are ignored, so that producers may add their own."""
 
-    op: Op
-    item_id: Any = None
-    image_url: str | None = None
-    image_urls: list[str] | None = None
-    attributes: dict[str, Any] | None = None
-    version: int | None = None
-    event_time: str | None = None
+    op: Annotated[Op, _about("upsert sets the parts it carries, patch single attributes, delete takes the item out")]
+    item_id: Annotated[
+        Any,
+        _about(
+            f"the item's id and the record's key: at most {MAX_ITEM_ID_BYTES} bytes, no control characters",
+            type="string",
+            minLength=1,
+            maxLength=MAX_ITEM_ID_BYTES,
+            **{"not": {"pattern": "[\\u0000-\\u001f\\u007f]"}},
+        ),
+    ] = None
+    image_url: Annotated[str | None, _about("a picture: https:, s3:, file: or data: URL")] = None
+    image_urls: Annotated[list[str] | None, _about(f"up to {MAX_IMAGES} pictures instead of one")] = None
+    attributes: Annotated[
+        dict[str, Any] | None,
+        _about(
+            f"any JSON values, at most {MAX_ATTRIBUTES_BYTES} bytes in all and {MAX_ATTRIBUTES_DEPTH} levels deep; an "
+            "upsert replaces them all, a patch sets those it names"
+        ),
+    ] = None
+    version: Annotated[
+        int | None,
+        _about(
+            "64 bits, signed; the higher one wins; without it a change takes the item's current one",
+            minimum=INT64_MIN,
+            maximum=INT64_MAX,
+        ),
+    ] = None
+    event_time: Annotated[
+        str | None,
+        _about("ISO 8601 with a time zone, not before 1970; without it, the record's time", pattern=_TIME),
+    ] = None
 
 
-_decoder = msgspec.json.Decoder(_WireChange)
+_decoder = msgspec.json.Decoder(WireChange)
 
 
 def decode_change(value: bytes | None, key: bytes | None) -> CatalogChange:
@@ -61,7 +98,9 @@ def decode_change(value: bytes | None, key: bytes | None) -> CatalogChange:
     except msgspec.ValidationError as error:
         raise ChangeRejected(f"the change does not fit its schema: {error}", code="bad_schema") from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ChangeRejected(f"the change is not JSON: {error}", code="bad_json") from error
+        raise ChangeRejected(
+            f'the change is not JSON, as in {{"op": "delete", "item_id": "sku-1"}}: {error}', code="bad_json"
+        ) from error
     return _checked(wire)
 
 
@@ -85,7 +124,7 @@ def encode_change(change: CatalogChange) -> bytes:
 def check_item_id(item_id: object) -> str:
     """The item id itself when it is one: a non-empty string of at most 512 bytes without control characters."""
     if not isinstance(item_id, str) or not item_id:
-        raise ChangeRejected("item_id must be a non-empty string", code="bad_id")
+        raise ChangeRejected(f"item_id must be a non-empty string, not {item_id!r:.60}", code="bad_id")
     try:
         size_bytes = len(item_id.encode())
     except UnicodeEncodeError as error:
@@ -110,7 +149,7 @@ def _item_id_from_key(key: bytes | None) -> str:
         raise ChangeRejected("the key is not UTF-8", code="bad_id") from error
 
 
-def _checked(wire: _WireChange) -> CatalogChange:
+def _checked(wire: WireChange) -> CatalogChange:
     item_id = check_item_id(wire.item_id)
     if wire.op == "patch" and (wire.image_url is not None or wire.image_urls is not None):
         raise ChangeRejected("a patch changes attributes only; send an upsert to change pictures", code="bad_schema")
@@ -163,7 +202,7 @@ def _is_deeper(value: Any, depth: int) -> bool:
     return any(isinstance(held, dict | list) for held in level)
 
 
-def _images(wire: _WireChange) -> tuple[str, ...] | None:
+def _images(wire: WireChange) -> tuple[str, ...] | None:
     if wire.image_url is not None and wire.image_urls is not None:
         raise ChangeRejected("send `image_url` or `image_urls`, not both", code="bad_schema")
     if wire.image_url is not None:

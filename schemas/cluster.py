@@ -12,7 +12,11 @@ import msgspec
 
 INSTALLATION_KEY = "installation"
 GenerationStatus = Literal["filling", "serving", "retired"]
-Storage = Literal["fp16", "fp32", "sq8"]
+Storage = Literal["fp16", "fp32", "sq8", "small"]
+STORAGE_TEXT = (
+    "fp16, fp32, sq8 or small: how the graph keeps vectors. small: 4-bit codes in memory and fp16 originals on the "
+    "node's disk, 2 x dimension bytes each (twice while a graph is rebuilt, and once in each snapshot)"
+)
 
 
 class Installation(msgspec.Struct, frozen=True, tag="installation"):

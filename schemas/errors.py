@@ -7,9 +7,13 @@
     │   └── TooLarge               413  more bytes than are taken
     ├── UnknownItem                404  no such item can be found
     ├── UnknownShard               404  this node does not hold the shard
+    ├── NoPicture                  404  the item has no picture that can be shown
+    ├── Forbidden                  403  whoever asks may not
+    ├── ChangeRefused              422  a change that was written and then refused
     ├── Conflict                   409  a newer version, or another embedding space
     ├── Busy                       429  a bounded queue is full
     ├── NotReady                   503  a part that is needed is not there yet
+    │   └── DiskFailed                  the disk is full or fails
     ├── VectorInvalid                   the model made no usable vector of a picture
     ├── ModelFailed                     the model itself failed on a batch
     ├── SettingsError                   the installation is configured wrongly
@@ -79,12 +83,16 @@ class ChangeRejected(InputError):
 
 
 class ImageRejected(InputError):
-    """A picture that cannot be embedded; a 422 for a query, a row in `catalog.rejects` for a change."""
+    """A picture that cannot be embedded; a 422 for a query, a row in `catalog.rejects` for a change.
+
+    `temporary` says that trying again later may help.
+    """
 
     http_status = 422
 
-    def __init__(self, message: str, *, code: ImageReason, **details: Any) -> None:
-        super().__init__(message, code=code, **details)
+    def __init__(self, message: str, *, code: ImageReason, temporary: bool = False, **details: Any) -> None:
+        super().__init__(message, code=code, **({"temporary": True} if temporary else {}), **details)
+        self.temporary = temporary
 
 
 class TooLarge(InputError):
@@ -119,6 +127,30 @@ class UnknownShard(LookaliveError):
         )
 
 
+class NoPicture(LookaliveError):
+    """The item has no picture that can be shown; `details` says why the ones it names cannot."""
+
+    http_status = 404
+
+    def __init__(self, message: str, **details: Any) -> None:
+        super().__init__(message, code="no_picture", **details)
+
+
+class Forbidden(LookaliveError):
+    """Whoever asks may not: another web site behind a user's browser, for example."""
+
+    http_status = 403
+
+    def __init__(self, message: str, *, code: str = "forbidden", **details: Any) -> None:
+        super().__init__(message, code=code, **details)
+
+
+class ChangeRefused(LookaliveError):
+    """A change that was written and then refused; its code is the reason of the row in `catalog.rejects`."""
+
+    http_status = 422
+
+
 class Conflict(LookaliveError):
     """The request belongs to another version or another embedding space."""
 
@@ -144,6 +176,13 @@ class NotReady(LookaliveError):
 
     def __init__(self, message: str, *, code: str = "not_ready", **details: Any) -> None:
         super().__init__(message, code=code, **details)
+
+
+class DiskFailed(NotReady):
+    """What must be on disk can be written or read no more; the message says where and why."""
+
+    def __init__(self, message: str, **details: Any) -> None:
+        super().__init__(message, code="disk_failed", **details)
 
 
 class VectorInvalid(LookaliveError):

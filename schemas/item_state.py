@@ -62,11 +62,13 @@ class ItemState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def newest(self) -> Stamp | None:
         """The stamp of the newest change that left a trace."""
+        return max(self.stamps(), default=None)
+
+    def stamps(self) -> list[Stamp]:
+        """The stamp of every part."""
         stamps = [s for s in (self.upserted, self.deleted, self.replaced) if s is not None]
         stamps += [part.at for part in self.attributes.values()]
-        if self.image is not None:
-            stamps.append(self.image.at)
-        return max(stamps, default=None)
+        return stamps if self.image is None else [*stamps, self.image.at]
 
     @property
     def version(self) -> int:
@@ -116,6 +118,40 @@ def apply_change(state: ItemState | None, change: CatalogChange, origin: Origin)
     return msgspec.structs.replace(after, origins={**before.origins, origin.partition: origin.offset})
 
 
+def reapply_change(state: ItemState | None, change: CatalogChange, origin: Origin) -> ItemState:
+    """The state after a change that was refused where it stood and is taken after all; the very same when it changes
+    nothing.
+
+    It gets the stamp it would have had in its place: a change without a version takes the newest one that the item had
+    before it, by time and offset, not the current one, so that it never overtakes what came after it. One with a
+    version beats changes without one that came after it: they had taken the version of the item as it was then.
+    """
+    before = state if state is not None else ItemState(item_id=change.item_id)
+    time_us = origin.time_us if change.time_us is None else change.time_us
+    rank = RANKS[change.op]
+    version = _version_then(before, time_us, origin.offset, rank) if change.version is None else change.version
+    joined = join(before, _singleton(change, Stamp(version, time_us, origin.offset, rank)))
+    after = msgspec.structs.replace(joined, origins=_furthest(before.origins, {origin.partition: origin.offset}))
+    return before if after == before else after
+
+
+def ask_for_pictures(state: ItemState | None, change: CatalogChange, origin: Origin) -> ItemState:
+    """The state in which the pictures of a change, refused by the embedder, are new again; where the item has other
+    pictures by now, or is gone, only the origin is noted.
+    """
+    before = state if state is not None else ItemState(item_id=change.item_id)
+    if origin.offset <= before.origins.get(origin.partition, -1):
+        return before
+    origins = {**before.origins, origin.partition: origin.offset}
+    image = before.image
+    if image is not None and before.live and image.refs == change.images:
+        asked = (image.at.version, image.at.time_us) == (change.version, change.time_us)
+        if asked:
+            at = image.at._replace(offset=max(origin.offset, image.at.offset + 1))
+            return msgspec.structs.replace(before, image=ImagePart(at, image.refs), origins=origins)
+    return msgspec.structs.replace(before, origins=origins)
+
+
 def join(left: ItemState, right: ItemState) -> ItemState:
     """The least state that contains both: the merge of DESIGN section 2 as a pure function."""
     deleted = _newer(left.deleted, right.deleted)
@@ -153,6 +189,14 @@ def _singleton(change: CatalogChange, stamp: Stamp) -> ItemState:
         image=ImagePart(stamp, change.images) if upsert and change.images is not None else None,
         attributes=attributes,
     )
+
+
+def _version_then(state: ItemState, time_us: int, offset: int, rank: int) -> int:
+    """The item's version when a change of this time and offset came, as far as its parts still tell."""
+    stamps = state.stamps()
+    own = [s.version for s in stamps if s[1:] == (time_us, offset, rank)]
+    earlier = [s.version for s in stamps if s.time_us <= time_us and s.offset < offset]
+    return max(own or earlier, default=min(0, state.version))
 
 
 def _newer(left: Stamp | None, right: Stamp | None) -> Stamp | None:

@@ -1,6 +1,20 @@
 """What a shard node says of itself: the JSON of `GET /v1/status`."""
 
+from typing import Literal
+
 import msgspec
+
+Doing = Literal["restoring", "replaying", "draining", "compacting", "snapshotting"]
+
+
+class Activity(msgspec.Struct, frozen=True):
+    """Something that a shard is at just now, and the share of it that is done, 0 to 1, where that is known."""
+
+    name: Doing
+    share: float | None = None
+
+    def __str__(self) -> str:
+        return self.name if self.share is None else f"{self.name} {self.share:.0%}".replace("%", " %")
 
 
 class ShardStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,12 +36,17 @@ class ShardStatus(msgspec.Struct, frozen=True, kw_only=True):
     lag: dict[str, int]
     newest_event_us: int = 0
     snapshot_us: int = 0
-    compacting: bool = False
+    doing: list[Activity] = []
     compactions: int = 0
     compactions_refused: int = 0
     recall_at_10: float | None = None
     recall_samples: int = 0
     error: str | None = None
+
+    @property
+    def words(self) -> str:
+        """What it is doing, for people: `draining, compacting 43 %`."""
+        return ", ".join(map(str, self.doing))
 
 
 class NodeStatus(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,18 +4,28 @@ A setting of section `kafka` named `partitions` is `LOOKALIVE_KAFKA__PARTITIONS`
 An unknown `LOOKALIVE_` name is an error, so that a misspelt one is not silently ignored.
 """
 
-from collections.abc import Iterator, Mapping
+import difflib
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 from msgspec import Meta
 
-from schemas.cluster import Storage
+from schemas.cluster import STORAGE_TEXT, Storage
 from schemas.errors import SettingsError
 
 PREFIX = "LOOKALIVE_"
 MIB = 1024 * 1024
+_LISTS = {
+    ("images", "roots"),
+    ("router", "hosts"),
+    ("debezium", "images"),
+    ("debezium", "attributes"),
+    ("images", "allow_hosts"),
+    ("images", "allow_networks"),
+    ("images", "buckets"),
+}
 
 
 def _doc(text: str) -> Meta:
@@ -56,20 +66,43 @@ class ImageSettings(msgspec.Struct, frozen=True, kw_only=True):
     max_bytes: Annotated[int, _doc("bytes of an encoded picture at most"), Meta(ge=1)] = 32 * MIB
     max_pixels: Annotated[int, _doc("width x height of a picture at most"), Meta(ge=1)] = 64_000_000
     min_side: Annotated[int, _doc("pixels of a picture's shorter side at least"), Meta(ge=1)] = 8
+    allow_hosts: Annotated[
+        tuple[str, ...],
+        _doc("hosts that http: pictures may come from though they are not public, on any port, comma-separated"),
+    ] = ()
+    allow_networks: Annotated[
+        tuple[str, ...],
+        _doc("networks (10.1.0.0/16) that http: pictures may come from though not public, comma-separated"),
+    ] = ()
+    buckets: Annotated[
+        tuple[str, ...], _doc("s3: and gs: buckets that may be read, as s3://name; empty: all the credentials can")
+    ] = ()
+    fetches: Annotated[int, _doc("pictures fetched over the network at the same time"), Meta(ge=1)] = 32
+    fetches_per_host: Annotated[int, _doc("of these from one host or bucket"), Meta(ge=1)] = 8
+    fetch_timeout_s: Annotated[
+        float, _doc("seconds for one attempt to fetch a picture, look-up to last byte"), Meta(gt=0)
+    ] = 10.0
+    fetch_attempts: Annotated[int, _doc("attempts to fetch a picture while that may help"), Meta(ge=1)] = 3
+    cache_mib: Annotated[int, _doc("MiB of vectors kept of pictures seen, per stream worker; 0: none"), Meta(ge=0)] = (
+        512
+    )
 
 
 class IndexSettings(msgspec.Struct, frozen=True, kw_only=True):
     shards: Annotated[int, _doc("shards of a new generation"), Meta(ge=1)] = 3
-    m: Annotated[int, _doc("links per vertex of the HNSW graph"), Meta(ge=4, le=128)] = 32
+    m: Annotated[int, _doc("links per vertex of the HNSW graph; small storage: 14 at most"), Meta(ge=4, le=128)] = 32
     ef_construction: Annotated[int, _doc("candidates while inserting"), Meta(ge=8)] = 100
     ef_search: Annotated[int, _doc("candidates while searching"), Meta(ge=8)] = 128
-    storage: Annotated[Storage, _doc("fp16, fp32 or sq8: how the graph keeps vectors")] = "fp16"
+    storage: Annotated[Storage, _doc(STORAGE_TEXT)] = "fp16"
     buffer_drain: Annotated[
         int, _doc("vectors in the fresh buffer above which it drains into the graph"), Meta(ge=1)
     ] = 2000
     buffer_capacity: Annotated[
         int, _doc("vectors in the fresh buffer at most; full means back-pressure"), Meta(ge=8)
     ] = 5000
+    buffer_idle_s: Annotated[
+        float, _doc("seconds without changes after which the rest of the fresh buffer drains too"), Meta(ge=0)
+    ] = 5.0
     compaction_dead_share: Annotated[
         float, _doc("share of a graph that is deleted above which it is rebuilt without"), Meta(gt=0, le=1)
     ] = 0.2
@@ -87,6 +120,11 @@ class IndexSettings(msgspec.Struct, frozen=True, kw_only=True):
         _doc("MiB of one partition's log after which a shard takes a snapshot (embedded broker)"),
         Meta(gt=0),
     ] = 0.75
+    delete_retention_s: Annotated[
+        float,
+        _doc("seconds that the log still shows an item as deleted; an older snapshot is not used"),
+        Meta(gt=0),
+    ] = 14 * 86_400.0
     snapshots_kept: Annotated[int, _doc("snapshots kept of each shard"), Meta(ge=1)] = 2
 
 
@@ -105,19 +143,45 @@ class RouterSettings(msgspec.Struct, frozen=True, kw_only=True):
     timeout_ms: Annotated[int, _doc("a query's deadline unless it brings its own"), Meta(ge=1)] = 1000
     max_timeout_ms: Annotated[int, _doc("the longest deadline a query may bring"), Meta(ge=1)] = 30_000
     max_queries: Annotated[int, _doc("queries at the same time at most; more is 429"), Meta(ge=1)] = 256
+    hosts: Annotated[
+        tuple[str, ...], _doc("names, besides loopback ones, that requests may be addressed to, comma-separated")
+    ] = ()
+    write_queue: Annotated[int, _doc("changes not yet taken by Kafka at most; more is 429"), Meta(ge=1)] = 1000
+    max_waits: Annotated[int, _doc("changes waited for until searchable at most; more is 429"), Meta(ge=1)] = 1000
+    thumbnail_mib: Annotated[float, _doc("MiB of thumbnails kept in memory at most"), Meta(ge=0)] = 64.0
+    max_listeners: Annotated[int, _doc("listeners of the live feed at most; more is 429"), Meta(ge=0)] = 64
 
 
 class StreamSettings(msgspec.Struct, frozen=True, kw_only=True):
     id: Annotated[str, _doc("the worker's name; its table lies under <data_dir>/stream/<id>")] = "1"
     batch_size: Annotated[int, _doc("item states taken at once by the embed agent"), Meta(ge=1)] = 64
     batch_wait_ms: Annotated[float, _doc("how long the embed agent waits for a batch to fill"), Meta(ge=0)] = 20.0
+    window: Annotated[int, _doc("item states taken and not yet acknowledged by the embed agent"), Meta(ge=1)] = 4096
     metrics_port: Annotated[
         int, _doc("port of the worker's /metrics and /readyz; 0: any free one"), Meta(ge=0, le=65535)
     ] = 0
 
 
+class DebeziumSettings(msgspec.Struct, frozen=True, kw_only=True):
+    item_id: Annotated[str, _doc("column that holds the item's id; empty: Debezium's events are refused")] = ""
+    images: Annotated[
+        tuple[str, ...], _doc("columns that hold pictures: a URL, or a list of them (also as JSON), comma-separated")
+    ] = ()
+    image_base: Annotated[str, _doc("what comes before pictures that are no URLs, as in https://cdn.shop/")] = ""
+    attributes: Annotated[
+        tuple[str, ...], _doc("columns that become attributes, or column:attribute, comma-separated; *: all others")
+    ] = ("*",)
+    version: Annotated[
+        str, _doc("column, or field such as source.lsn, that holds a change's version; empty: the later record wins")
+    ] = ""
+    event_time: Annotated[
+        str, _doc("column, or field such as source.ts_ms, that holds its time (needs a version); empty: the record's")
+    ] = ""
+    deleted: Annotated[str, _doc("column that takes the item out when it is set (soft deletes)")] = ""
+
+
 class LogSettings(msgspec.Struct, frozen=True, kw_only=True):
-    level: Annotated[str, _doc("debug, info, warning or error")] = "info"
+    level: Annotated[Literal["debug", "info", "warning", "error"], _doc("debug, info, warning or error")] = "info"
     json: Annotated[bool, _doc("log lines as JSON instead of text")] = False
 
 
@@ -132,6 +196,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     node: NodeSettings = NodeSettings()
     router: RouterSettings = RouterSettings()
     stream: StreamSettings = StreamSettings()
+    debezium: DebeziumSettings = DebeziumSettings()
     log: LogSettings = LogSettings()
 
     @property
@@ -163,7 +228,7 @@ def load_settings(environ: Mapping[str, str], overrides: Mapping[str, object] | 
         if not name.startswith(PREFIX):
             continue
         if name not in known:
-            raise SettingsError(f"unknown setting {name}; `lookalive settings` lists them", name=name)
+            raise SettingsError(f"unknown setting {name}{_nearest(name, known)}", name=name)
         _put(tree, name.removeprefix(PREFIX).lower().split("__"), text)
     for path, value in (overrides or {}).items():
         if value is not None:
@@ -171,7 +236,7 @@ def load_settings(environ: Mapping[str, str], overrides: Mapping[str, object] | 
     try:
         return msgspec.convert(tree, Settings, strict=False)
     except msgspec.ValidationError as error:
-        raise SettingsError(f"a setting has the wrong kind of value: {error}") from error
+        raise _wrong_value(tree, str(error)) from error
 
 
 def environment_of(settings: Settings) -> dict[str, str]:
@@ -189,6 +254,23 @@ def describe_settings() -> list[SettingDoc]:
         SettingDoc(_env_name(path), ",".join(value) if isinstance(value, tuple) else str(value), text)
         for path, text, value in _leaves(Settings, Settings())
     ]
+
+
+def _wrong_value(tree: dict[str, Any], said: str) -> SettingsError:
+    """The error that names the environment variable, what it holds and what it is for."""
+    expected, _, where = said.partition(" - at `$.")
+    path = where.rstrip("`").split("[")[0].split(".")
+    name, value = _env_name(path), tree
+    for part in path:
+        value = value.get(part, "nothing") if isinstance(value, dict) else value
+    text = next((doc.text for doc in describe_settings() if doc.env == name), "")
+    wanted = expected.partition(", got")[0]
+    return SettingsError(f"{name} ({'.'.join(path)}): {wanted}, got {value!r:.80}; it is: {text}", name=name)
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.8)
+    return (f"; did you mean {near[0]}?" if near else ";") + " `lookalive settings` lists them all"
 
 
 def _env_name(path: list[str]) -> str:
@@ -209,6 +291,6 @@ def _put(tree: dict[str, Any], path: list[str], value: object) -> None:
     *sections, name = path
     for section in sections:
         tree = tree.setdefault(section, {})
-    if (sections, name) == (["images"], "roots") and isinstance(value, str):
+    if (*sections, name) in _LISTS and isinstance(value, str):
         value = [part for part in value.split(",") if part]
     tree[name] = value

@@ -1,7 +1,7 @@
-"""The embed handler: a batch of raw item states, and the vector records that follow. Knows neither Faust nor Kafka."""
+"""The embed handler: raw item states, and the vector records that follow. Knows neither Faust nor Kafka."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from typing import NamedTuple, Protocol
 
 import msgspec
@@ -54,7 +54,10 @@ class VectorWrite(NamedTuple):
 
 
 class EmbedBatch(NamedTuple):
-    """Everything that follows from a batch; `stamps` are noted once the rest is acknowledged."""
+    """What follows from some of a batch's states; `stamps` are noted once the rest is acknowledged.
+
+    An item that lacks a picture only for now has no stamp here: its next state tries again.
+    """
 
     writes: list[VectorWrite]
     rejects: list[RejectRow]
@@ -77,11 +80,16 @@ class _Answer(NamedTuple):
     result: Embedded | LookaliveError
 
 
+Work = asyncio.Task[list[_Answer]]
+
+
 class EmbedHandler:
     """Embeds what is new in item states.
 
     An item's deciding stamp is that of its pictures, or of the delete that took them away; a record is written only for
     a stamp newer than the last one written. Older states of an item in the same batch do not count.
+
+    Batches may overlap: what is being embedded is not begun again, and given up when a newer state of its item comes.
     """
 
     def __init__(self, model: str, dimension: int, embedder: Embedder, memo: Memo) -> None:
@@ -89,24 +97,34 @@ class EmbedHandler:
         self._dimension = dimension
         self._embedder = embedder
         self._memo = memo
+        self._under_way: dict[str, tuple[Stamp, Work | None]] = {}
 
-    async def handle(self, records: Sequence[StateRecord]) -> EmbedBatch:
-        """What must be written for these states, in their order.
+    async def handle(self, records: Sequence[StateRecord]) -> AsyncGenerator[EmbedBatch, None]:
+        """What must be written for these states, part by part as their pictures are done.
+
+        A part is done with when the next one is asked for: until then its items count as under way.
 
         Raises:
             ModelFailed: the model fails on everything, so that no picture is to blame.
             NotReady: the embedder has ended.
         """
-        batch = EmbedBatch([], [], {}, {})
-        tasks = self._tasks(records, batch)
-        with_pictures = [task for task in tasks if _refs(task.state)]
-        answers = await self._embed([ref for task in with_pictures for ref in _refs(task.state)])
-        position = 0
-        for task in tasks:
-            count = len(_refs(task.state))
-            self._settle(task, answers[position : position + count], batch)
-            position += count
-        return batch
+        first = EmbedBatch([], [], {}, {})
+        tasks = self._tasks(records, first)
+        work = {self._begin(task): task for task in tasks if _refs(task.state)}
+        at_once = [task for task in tasks if not _refs(task.state)]
+        for task in at_once:
+            self._settle(task, [], first)
+        try:
+            if first.outcomes:
+                yield first
+                self._let_go(at_once)
+            async for part, done in self._parts(work):
+                yield part
+                self._let_go(done)
+        finally:
+            for one in work:
+                one.cancel()
+            self._let_go(tasks)
 
     def _tasks(self, records: Sequence[StateRecord], batch: EmbedBatch) -> list[_Task]:
         """The newest state of each item, where it is newer than what was written."""
@@ -121,27 +139,76 @@ class EmbedHandler:
             if held is not None:
                 _count(batch, "superseded")
             newest[state.item_id] = _Task(state, record, stamp) if held is None or stamp >= held.stamp else held
-        tasks = []
-        for task in newest.values():
-            written = self._memo.get(task.state.item_id)
-            if written is not None and written >= task.stamp:
-                _count(batch, "known")
-            else:
-                tasks.append(task)
-        return tasks
+        return [task for task in newest.values() if self._is_new(task, batch)]
 
-    async def _embed(self, refs: list[str]) -> list[_Answer]:
-        """Every picture at once; those the model failed on once more, alone, to tell a bad picture from a bad model."""
-        answers = await asyncio.gather(*(self._embed_one(ref) for ref in refs))
-        failed = [i for i, answer in enumerate(answers) if isinstance(answer.result, ModelFailed)]
-        for i in failed:
-            answers[i] = await self._embed_one(refs[i])
-        still = [answer.result for answer in answers if isinstance(answer.result, ModelFailed)]
-        if still and not any(isinstance(answer.result, Embedded) for answer in answers):
-            raise still[0]
-        return [
-            _Answer(a.ref, VectorInvalid(a.result.message)) if isinstance(a.result, ModelFailed) else a for a in answers
+    def _is_new(self, task: _Task, batch: EmbedBatch) -> bool:
+        """Whether an item is to be worked on; older work on it that has not come to an end is given up then."""
+        written = self._memo.get(task.state.item_id)
+        if written is not None and written >= task.stamp:
+            _count(batch, "known")
+            return False
+        stamp, work = self._under_way.get(task.state.item_id, (None, None))
+        if stamp is not None and stamp >= task.stamp:
+            _count(batch, "known")
+            return False
+        if work is not None:
+            work.cancel()
+        self._under_way[task.state.item_id] = (task.stamp, None)
+        return True
+
+    def _begin(self, task: _Task) -> Work:
+        work = asyncio.create_task(self._embed(_refs(task.state)))
+        self._under_way[task.state.item_id] = (task.stamp, work)
+        return work
+
+    def _let_go(self, tasks: list[_Task]) -> None:
+        """These are under way no longer."""
+        for task in tasks:
+            if self._is_newest(task):
+                del self._under_way[task.state.item_id]
+
+    def _is_newest(self, task: _Task) -> bool:
+        return self._under_way.get(task.state.item_id, (None, None))[0] == task.stamp
+
+    async def _parts(self, work: dict[Work, _Task]) -> AsyncIterator[tuple[EmbedBatch, list[_Task]]]:
+        """Items that are done, together with all others that are at that moment; those the model failed on last."""
+        waiting, trusted = set(work), False
+        blamed: list[tuple[_Task, list[_Answer]]] = []
+        while waiting:
+            done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            part, settled = EmbedBatch([], [], {}, {}), []
+            for one in done:
+                answers = [] if one.cancelled() else one.result()
+                trusted |= any(_vouches(answer) for answer in answers)
+                if any(isinstance(answer.result, ModelFailed) for answer in answers):
+                    blamed.append((work[one], answers))
+                else:
+                    self._settle(work[one], answers, part)
+                    settled.append(work[one])
+            yield part, settled
+        if blamed:
+            yield await self._once_more(blamed, trusted), [task for task, _ in blamed]
+
+    async def _once_more(self, blamed: list[tuple[_Task, list[_Answer]]], trusted: bool) -> EmbedBatch:
+        """Pictures the model failed on, once more and alone, to tell a bad picture from a bad model."""
+        again = [
+            (task, [await self._embed_one(a.ref) if isinstance(a.result, ModelFailed) else a for a in answers])
+            for task, answers in blamed
         ]
+        failed = [a.result for _, answers in again for a in answers if isinstance(a.result, ModelFailed)]
+        if failed and not trusted and not any(_vouches(answer) for _, answers in again for answer in answers):
+            raise failed[0]
+        part = EmbedBatch([], [], {}, {})
+        for task, answers in again:
+            refused = [
+                _Answer(a.ref, VectorInvalid(a.result.message)) if isinstance(a.result, ModelFailed) else a
+                for a in answers
+            ]
+            self._settle(task, refused, part)
+        return part
+
+    async def _embed(self, refs: tuple[str, ...]) -> list[_Answer]:
+        return list(await asyncio.gather(*(self._embed_one(ref) for ref in refs)))
 
     async def _embed_one(self, ref: str) -> _Answer:
         try:
@@ -155,6 +222,9 @@ class EmbedHandler:
 
     def _settle(self, task: _Task, answers: list[_Answer], batch: EmbedBatch) -> None:
         item_id = task.state.item_id
+        if not self._is_newest(task):
+            _count(batch, "superseded")
+            return
         good = [answer.result for answer in answers if isinstance(answer.result, Embedded)]
         for answer in answers:
             if isinstance(answer.result, LookaliveError):
@@ -163,7 +233,8 @@ class EmbedHandler:
             record = self._record(task, good)
             batch.writes.append(VectorWrite(item_id, encode_vector_record(record), task.record.partition))
         _count(batch, "deleted" if not answers else "embedded" if good else "rejected")
-        batch.stamps[item_id] = task.stamp
+        if not any(isinstance(a.result, ImageRejected) and a.result.temporary for a in answers):
+            batch.stamps[item_id] = task.stamp
 
     def _record(self, task: _Task, good: list[Embedded]) -> VectorRecord:
         if not good:
@@ -194,6 +265,11 @@ class EmbedHandler:
         error.details["image"] = ref
         origin = RejectOrigin(STATES, record.partition, record.offset, record.time_us)
         return reject_row(error, origin, state.item_id, original, record.partition)
+
+
+def _vouches(answer: _Answer) -> bool:
+    """Whether this answer shows that the model works."""
+    return isinstance(answer.result, Embedded) and not answer.result.cached
 
 
 def deciding_stamp(state: ItemState) -> Stamp | None:

@@ -1,6 +1,7 @@
 """The embed agent: item states into vector records of one generation, in batches."""
 
 import asyncio
+from contextlib import aclosing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,14 +16,14 @@ from streams.embed_memo import EmbedMemo
 from streams.faust_app import make_app, raw_topic
 from streams.metrics import StreamMetrics
 
-BATCHES_IN_FLIGHT = 3
 SHORTEST_WAIT_S = 0.001
 
 
 class EmbedAgent(Agent):
     """Consumes `items.state` as the generation's embed group.
 
-    Up to three batches are being embedded at once; they are written, noted and acknowledged one after the other.
+    Many batches are being embedded at once, as far as the window goes, so that pictures which take long (their host is
+    slow or down) hold up no others. Each item is written and noted when it is done; states are acknowledged in order.
     """
 
     name = "embed"
@@ -39,8 +40,9 @@ class EmbedAgent(Agent):
         metrics: StreamMetrics,
     ) -> None:
         kafka, group = settings.kafka, embed_group(generation.name)
-        super().__init__(make_app(group, kafka, folder), group, kafka, gate, metrics, BATCHES_IN_FLIGHT)
+        super().__init__(make_app(group, kafka, folder), group, kafka, gate, metrics, settings.stream.window)
         self._memo = memo
+        self._writing = asyncio.Lock()
         self._handler = EmbedHandler(generation.fingerprint, generation.dimension, embedder, memo)
         self._batch_size = settings.stream.batch_size
         self._batch_wait_s = max(settings.stream.batch_wait_ms / 1000, SHORTEST_WAIT_S)
@@ -53,41 +55,56 @@ class EmbedAgent(Agent):
         async for events in stream.noack_take(self._batch_size, within=self._batch_wait_s):
             for event in events:
                 await self.check(event.message)
+            await self._in_flight.room(len(events))
             if self._stopping:
                 await self.park()
             self._metrics.batch_size.observe(len(events))
             embedding = asyncio.create_task(self._embed(events))
-            await self._in_flight.add([embedding], partial(self._finish, stream, events, embedding))
+            await self._in_flight.add([embedding], partial(self._finish, stream, events), len(events))
 
-    async def _embed(self, events: list[Any]) -> EmbedBatch:
-        messages = [event.message for event in events]
+    async def _embed(self, events: list[Any]) -> None:
+        """Everything that follows from a batch, written as it gets done: nobody waits for a slow host's pictures."""
+        records = [StateRecord(m.value, m.partition, m.offset, time_us_of(m)) for m in (e.message for e in events)]
         with self._metrics.stage_seconds.labels("embed").time():
-            return await self._handler.handle(
-                [StateRecord(m.value, m.partition, m.offset, time_us_of(m)) for m in messages]
-            )
+            async with aclosing(self._handler.handle(records)) as parts:
+                async for part in parts:
+                    await self._keep(part)
 
-    async def _finish(self, stream: Any, events: list[Any], embedding: asyncio.Task[EmbedBatch]) -> None:
-        """Write a batch; its stamps are noted and its states acknowledged after the broker has answered."""
-        batch = embedding.result()
-        await self.open_gate()
+    async def _keep(self, part: EmbedBatch) -> None:
+        """Write a part; its stamps are noted once the broker answered. The lock keeps an item's records in order."""
+        async with self._writing:
+            await self.open_gate()
+            writes = self._write(part)
         with self._metrics.stage_seconds.labels("write").time():
-            for write in self._write(batch):
+            for write in writes:
                 await write
-        if batch.stamps:
-            await asyncio.to_thread(self._memo.put, batch.stamps)
-        for outcome, count in batch.outcomes.items():
+        if part.stamps:
+            await asyncio.to_thread(self._memo.put, part.stamps)
+        for outcome, count in part.outcomes.items():
             self._metrics.states.labels(outcome).inc(count)
+
+    async def _finish(self, stream: Any, events: list[Any]) -> None:
         for event in events:
             await self.acknowledge(stream, event)
 
+    def _owns(self, partition: int) -> bool:
+        """Whether a partition is still this worker's: else its new owner writes what follows from it."""
+        return any(tp.topic == STATES and tp.partition == partition for tp in self.app.consumer.assignment())
+
     def _write(self, batch: EmbedBatch) -> Writes:
         writes: Writes = []
+        touched = {write.partition for write in batch.writes} | {row.partition for row in batch.rejects}
+        owned = {partition for partition in touched if self._owns(partition)}
         for write in batch.writes:
+            if write.partition not in owned:
+                continue
             writes.append(
                 self._vectors.send_soon(key=write.item_id.encode(), value=write.value, partition=write.partition)
             )
             self._gate.note(len(write.value))
         for row in batch.rejects:
+            if row.partition not in owned:
+                continue
             self._metrics.rejects.labels(row.reason).inc()
             writes.append(
                 self._rejects.send_soon(key=row.key, value=row.value, partition=row.partition, headers=row.headers)

@@ -6,42 +6,53 @@ acknowledged out of order. So acknowledgements wait for each other here, while t
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
+from typing import NamedTuple
 
 Acknowledge = Callable[[], Awaitable[object]]
 
 
+class _Entry(NamedTuple):
+    writes: list[Awaitable[object]]
+    acknowledge: Acknowledge
+    records: int
+
+
 class InFlight:
-    """At most `limit` records between being taken and being acknowledged."""
+    """At most `limit` records between being taken and being acknowledged; one entry may hold several of them."""
 
     def __init__(self, limit: int) -> None:
-        self._room = asyncio.Semaphore(limit)
-        self._queue: asyncio.Queue[tuple[list[Awaitable[object]], Acknowledge]] = asyncio.Queue()
+        self._limit = limit
+        self._queue: asyncio.Queue[_Entry] = asyncio.Queue()
         self._count = 0
-        self._empty = asyncio.Event()
-        self._empty.set()
+        self._left = asyncio.Event()
 
-    async def add(self, writes: Iterable[Awaitable[object]], acknowledge: Acknowledge) -> None:
+    async def room(self, records: int = 1) -> None:
+        """Returns once there is room for so many more records, or nothing else in flight."""
+        while self._count and self._count + records > self._limit:
+            self._left.clear()
+            await self._left.wait()
+
+    async def add(self, writes: Iterable[Awaitable[object]], acknowledge: Acknowledge, records: int = 1) -> None:
         """Acknowledge once these writes, and everything added before, are through; waits while full."""
-        await self._room.acquire()
-        self._count += 1
-        self._empty.clear()
-        self._queue.put_nowait((list(writes), acknowledge))
+        await self.room(records)
+        self._count += records
+        self._queue.put_nowait(_Entry(list(writes), acknowledge, records))
 
     async def run(self) -> None:
         """Acknowledge for ever; whatever a write raises ends it, with nothing later acknowledged."""
         while True:
-            writes, acknowledge = await self._queue.get()
-            for write in writes:
+            entry = await self._queue.get()
+            for write in entry.writes:
                 await write
-            await acknowledge()
-            self._room.release()
-            self._count -= 1
-            if not self._count:
-                self._empty.set()
+            await entry.acknowledge()
+            self._count -= entry.records
+            self._left.set()
 
     async def drained(self) -> None:
         """Return once everything taken is acknowledged."""
-        await self._empty.wait()
+        while self._count:
+            self._left.clear()
+            await self._left.wait()
 
     def __len__(self) -> int:
         return self._count

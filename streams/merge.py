@@ -8,20 +8,33 @@ import msgspec
 from embedder.fetch import decode_data_url
 from schemas.changes import CatalogChange, check_item_id, decode_change, encode_change
 from schemas.errors import ChangeRejected, ImageRejected, LookaliveError
-from schemas.item_state import Origin, apply_change, decode_state, encode_state
+from schemas.item_state import (
+    ItemState,
+    Origin,
+    apply_change,
+    ask_for_pictures,
+    decode_state,
+    encode_state,
+    reapply_change,
+)
 from schemas.rejects import RejectOrigin
 from schemas.topics import CHANGES, partition_of
-from streams.origin import ChangeRecord, forwarded_origin
+from streams.origin import ChangeRecord, forwarded_origin, origin_header
 from streams.reject_rows import RejectRow, reject_row
+from streams.replays import Replay, replay_of
 
 MAX_STATE_BYTES = 512 * 1024
 DATA_SCHEME = "data:"
+
+Decode = Callable[[bytes | None, bytes | None], CatalogChange]
+"""From a record's value and key to the change; raises ChangeRejected."""
 
 
 class Incoming(NamedTuple):
     """A change that can be taken, and where it was first written.
 
-    `rewritten` when pictures were taken out of it; `rejects` are of those that were none.
+    `rewritten` when pictures were taken out of it; `rejects` are of those that were none; `replay` says that it is
+    sent again.
     """
 
     record: ChangeRecord
@@ -29,6 +42,7 @@ class Incoming(NamedTuple):
     origin: Origin
     rewritten: bool = False
     rejects: tuple[RejectRow, ...] = ()
+    replay: Replay | None = None
 
     @property
     def brings_pictures(self) -> bool:
@@ -51,6 +65,13 @@ class Forward(NamedTuple):
     value: bytes | None
     partition: int
     origin: Origin
+    replay: Replay | None = None
+
+    @property
+    def headers(self) -> list[tuple[str, bytes]]:
+        """The origin, and that it is a replay where it is one."""
+        replayed = [] if self.replay is None else [self.replay._replace(forwarded=True).header()]
+        return [origin_header(self.origin), *replayed]
 
 
 class Merged(NamedTuple):
@@ -77,7 +98,14 @@ class MergeHandler:
     settle()         merge into the item's state, or send on to the item's partition
     """
 
-    def __init__(self, partitions: int, put_picture: Callable[[bytes], str], max_image_bytes: int) -> None:
+    def __init__(
+        self,
+        partitions: int,
+        put_picture: Callable[[bytes], str],
+        max_image_bytes: int,
+        decode: Decode = decode_change,
+    ) -> None:
+        self._decode = decode
         self._partitions = partitions
         self._put_picture = put_picture
         self._max_image_bytes = max_image_bytes
@@ -95,15 +123,16 @@ class MergeHandler:
 
     def read(self, record: ChangeRecord) -> Incoming | Merged:
         """Decode one record; what cannot be taken is a `Merged` with nothing but its reject."""
+        own = Origin(record.partition, record.offset, record.time_us)
+        forwarded, replay = forwarded_origin(record.headers), replay_of(record.headers)
+        origin = own if forwarded is None else forwarded
         try:
-            change = decode_change(record.value, record.key)
+            change = self._decode(record.value, record.key)
         except ChangeRejected as error:
-            own = Origin(record.partition, record.offset, record.time_us)
-            return Merged("unknown", rejects=(self._row(error, record, own, _item_id_of(record.key)),))
-        origin = forwarded_origin(record.headers)
-        if origin is None:
-            return Incoming(record, change, Origin(record.partition, record.offset, record.time_us))
-        incoming = Incoming(record, change, origin)
+            return Merged("unknown", rejects=(self._row(error, record, origin, _item_id_of(record.key)),))
+        incoming = Incoming(record, change, origin, replay=replay)
+        if forwarded is None or (replay is not None and not replay.forwarded):
+            return incoming
         if self.misplaced(incoming):
             misled = ChangeRejected(
                 f"the change was forwarded to partition {record.partition} of {self._partitions}, where its item does "
@@ -138,7 +167,7 @@ class MergeHandler:
         change = incoming.change
         item_id = change.item_id
         value = encode_change(change) if incoming.rewritten else incoming.record.value
-        forward = Forward(item_id, value, partition_of(item_id, self._partitions), incoming.origin)
+        forward = Forward(item_id, value, partition_of(item_id, self._partitions), incoming.origin, incoming.replay)
         return Merged(change.op, forward=forward, rejects=incoming.rejects)
 
     def settle(self, incoming: Incoming, held: bytes | None) -> Merged:
@@ -147,7 +176,7 @@ class MergeHandler:
         """
         change = incoming.change
         before = None if held is None else decode_state(held)
-        after = apply_change(before, change, incoming.origin)
+        after = self._after(before, incoming)
         if after is before:
             assert held is not None
             return Merged(change.op, StateWrite(change.item_id, held, replay=True), rejects=incoming.rejects)
@@ -162,9 +191,27 @@ class MergeHandler:
             return Merged(change.op, rejects=(*incoming.rejects, row))
         return Merged(change.op, StateWrite(change.item_id, value, replay=False), rejects=incoming.rejects)
 
+    def _after(self, before: ItemState | None, incoming: Incoming) -> ItemState:
+        match None if incoming.replay is None else incoming.replay.kind:
+            case "rejected":
+                return reapply_change(before, incoming.change, incoming.origin)
+            case "range" if incoming.origin.offset > _applied(before, incoming.origin):
+                return reapply_change(before, incoming.change, incoming.origin)
+            case "pictures":
+                return ask_for_pictures(before, incoming.change, incoming.origin)
+            case _:
+                return apply_change(before, incoming.change, incoming.origin)
+
     def _row(self, error: LookaliveError, record: ChangeRecord, origin: Origin, item_id: str | None) -> RejectRow:
         partition = record.partition if item_id is None else partition_of(item_id, self._partitions)
-        return reject_row(error, RejectOrigin(CHANGES, *origin), item_id, record.value, partition)
+        replay = replay_of(record.headers)
+        attempt = 1 if replay is None else replay.attempt
+        return reject_row(error, RejectOrigin(CHANGES, *origin), item_id, record.value, partition, attempt)
+
+
+def _applied(state: ItemState | None, origin: Origin) -> int:
+    """The offset of the last change applied of the origin's partition, -1 before the first."""
+    return -1 if state is None else state.origins.get(origin.partition, -1)
 
 
 def _is_data(ref: str) -> bool:

@@ -7,13 +7,14 @@ from typing import Any
 
 from embedder.image_store import ImageStore
 from schemas.backlog import Gate
+from schemas.debezium import ChangeDecoder
 from schemas.settings import MIB, Settings
 from schemas.topics import CHANGES, MERGE_GROUP, REJECTS, STATES
 from streams.agent import Agent, Writes, time_us_of
 from streams.faust_app import make_app, raw_topic
 from streams.merge import Merged, MergeHandler
 from streams.metrics import StreamMetrics
-from streams.origin import ChangeRecord, origin_header
+from streams.origin import ChangeRecord
 from streams.state_table import StateTable
 
 IN_FLIGHT = 512
@@ -32,7 +33,8 @@ class MergeAgent(Agent):
         kafka = settings.kafka
         super().__init__(make_app(MERGE_GROUP, kafka, folder), MERGE_GROUP, kafka, gate, metrics, IN_FLIGHT)
         store = ImageStore(settings.image_store_path)
-        self._handler = MergeHandler(kafka.partitions, store.put, settings.images.max_bytes)
+        decode = ChangeDecoder(settings.debezium)
+        self._handler = MergeHandler(kafka.partitions, store.put, settings.images.max_bytes, decode)
         self._changes = raw_topic(self.app, CHANGES, kafka.partitions)
         self._rejects = raw_topic(self.app, REJECTS, kafka.partitions)
         self._table: StateTable = self.app.Table(
@@ -86,7 +88,7 @@ class MergeAgent(Agent):
                     partition=merged.forward.partition,
                     # Faust cuts milliseconds off instead of rounding.
                     timestamp=(record.time_us + HALF_A_MILLISECOND_US) / 1_000_000,
-                    headers=[origin_header(merged.forward.origin)],
+                    headers=merged.forward.headers,
                 )
             )
         for row in merged.rejects:

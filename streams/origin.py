@@ -1,4 +1,4 @@
-"""Where a change was first written, as it travels with a forwarded record."""
+"""Where a change was first written, as it travels with a record that was forwarded or is replayed."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple

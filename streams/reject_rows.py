@@ -29,6 +29,7 @@ def reject_row(
     item_id: str | None,
     original: bytes | None,
     partition: int,
+    attempt: int = 1,
 ) -> RejectRow:
     """The row that says why `original` was refused.
 
@@ -40,8 +41,9 @@ def reject_row(
         message=error.message[:MAX_MESSAGE_CHARS],
         origin=origin,
         item_id=item_id,
+        attempt=attempt,
         details={name: str(value)[:MAX_MESSAGE_CHARS] for name, value in error.details.items()},
-        **original_fields(original),  # type: ignore[arg-type]
+        **original_fields(original),
     )
     value = encode_reject(reject)
     if len(value) > MAX_ROW_BYTES and original is not None:
@@ -52,6 +54,7 @@ def reject_row(
                 message=reject.message,
                 origin=origin,
                 item_id=item_id,
+                attempt=attempt,
                 details={**reject.details, "original": left_out},
             )
         )

@@ -10,11 +10,13 @@ import structlog
 from confluent_kafka.admin import AdminClient
 
 from embedder.batcher import EmbeddingWorker
+from embedder.bounded_store import MIB, BoundedStore
 from embedder.fetch import catalog_fetcher
 from embedder.image_store import ImageStore
 from embedder.metrics import EmbedderMetrics
 from embedder.models.base import Encoder
 from embedder.models.registry import load_encoder
+from embedder.vector_cache import VectorCache
 from schemas.backlog import Backlog, Gate, readers_of
 from schemas.cluster import Generation
 from schemas.cluster_log import ClusterFollower
@@ -47,6 +49,7 @@ class StreamWorker:
         self._agents: list[Agent] = []
         self._backlogs: list[Backlog] = []
         self._embedding: EmbeddingWorker | None = None
+        self._cache: VectorCache | None = None
         self._stage = "starting"
 
     def reasons(self) -> dict[str, str]:
@@ -102,6 +105,8 @@ class StreamWorker:
         await asyncio.gather(*(agent.stop() for agent in self._agents))
         if self._embedding is not None:
             await self._embedding.stop(timeout_s=0.5)
+        if self._cache is not None:
+            self._cache.close()
         await asyncio.to_thread(self._follower.stop)
         for backlog in self._backlogs:
             backlog.close()
@@ -141,8 +146,13 @@ class StreamWorker:
 
     def _embedding_worker(self, encoder: Encoder) -> EmbeddingWorker:
         images = self.settings.images
-        fetcher = catalog_fetcher(images, ImageStore(self.settings.image_store_path))
-        return EmbeddingWorker(encoder, fetcher, images, self.settings.model, EmbedderMetrics(self.metrics.registry))
+        metrics = EmbedderMetrics(self.metrics.registry)
+        if images.cache_mib:
+            folder = self.settings.data_path / "cache" / "vectors" / self.settings.stream.id
+            self._cache = VectorCache(BoundedStore(folder, images.cache_mib * MIB), encoder, images)
+            metrics.cache_bytes.set_function(self._cache.size_bytes)
+        fetcher = catalog_fetcher(images, ImageStore(self.settings.image_store_path), self._cache, metrics)
+        return EmbeddingWorker(encoder, fetcher, images, self.settings.model, metrics, cache=self._cache)
 
     def _gate(self, topic: str) -> Gate:
         backlog = Backlog(self.settings.kafka, topic, lambda: readers_of(topic, self._follower.view))

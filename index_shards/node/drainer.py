@@ -8,39 +8,51 @@ import structlog
 from index_shards.compaction import Compaction, Stage
 from index_shards.faiss_api import faiss
 from index_shards.shard import SLICE, Shard
-from index_shards.shard_state import ShardState
 
 log = structlog.get_logger()
 
 # The share of the time that the graph may be locked for adding while it is searched.
 DUTY = 0.3
+# Where nothing was applied for a while, what is left in the buffer follows, more slowly.
+IDLE_DUTY = 0.1
 IDLE_S, COMPACTION_LOOK_S = 0.02, 1.0
 
 
 class Drainer:
     """Drains one shard, and compacts it when that is due; `compactions` and `refusals` count how those ended.
 
+    `draining` says whether vectors are being moved. After `idle_after_s` without a change, all of the buffer is.
+
     Only who holds `permit` compacts: shards that share one never do at the same time. While the shard is searched,
     draining holds its graph's lock for `DUTY` of the time, and compacting takes `compaction_cpu_share` of a core.
     """
 
     def __init__(
-        self, shard: Shard, name: str, permit: "threading.Lock | None" = None, compaction_cpu_share: float = 0.5
+        self,
+        shard: Shard,
+        name: str,
+        permit: "threading.Lock | None" = None,
+        compaction_cpu_share: float = 0.5,
+        idle_after_s: float = 5.0,
     ) -> None:
         self._shard = shard
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"drainer-{name}", daemon=True)
         self._permit = threading.Lock() if permit is None else permit
         self._cpu_share = compaction_cpu_share
+        self._idle_after_s = idle_after_s
+        self._applied, self._applied_s = 0, time.monotonic()
         self._compaction: Compaction | None = None
         self._compaction_s = 0.0
         self._drain_at_s = self._compact_at_s = 0.0
+        self.draining = False
         self.compactions = self.refusals = 0
 
     @property
-    def compacting(self) -> bool:
-        """Whether a new graph is being built."""
-        return self._compaction is not None
+    def compacted_share(self) -> float | None:
+        """How much of a new graph is built, 0 to 1; None when none is."""
+        compaction = self._compaction
+        return None if compaction is None else compaction.progress
 
     def start(self) -> None:
         """Begin."""
@@ -65,20 +77,31 @@ class Drainer:
     def _turn(self) -> float:
         """Do what is due, draining first; the seconds until something may be due again."""
         now_s = time.monotonic()
-        wants_drain = self._shard.wants_drain
-        if wants_drain and now_s >= self._drain_at_s:
+        duty = self._duty()
+        self.draining = duty > 0
+        if duty and now_s >= self._drain_at_s:
             self._shard.drain()
-            self._drain_at_s = self._rested(now_s, DUTY)
+            self._drain_at_s = self._rested(now_s, duty)
         elif now_s >= self._compact_at_s:
             self._compact()
         else:
-            return max(min(self._drain_at_s if wants_drain else now_s + IDLE_S, self._compact_at_s) - now_s, 0.0)
+            return max(min(self._drain_at_s if duty else now_s + IDLE_S, self._compact_at_s) - now_s, 0.0)
         return 0.0
+
+    def _duty(self) -> float:
+        """The share of the time that draining may take just now, 0 where nothing is to be drained."""
+        shard, now_s = self._shard, time.monotonic()
+        if shard.wants_drain:
+            return DUTY
+        if shard.applied != self._applied:
+            self._applied, self._applied_s = shard.applied, now_s
+        idle = shard.state.answers and now_s - self._applied_s >= self._idle_after_s
+        return IDLE_DUTY if idle and shard.buffered else 0.0
 
     def _rested(self, started_s: float, share: float) -> float:
         """When a slice that began then may be followed by the next, for slices to take this share of the time."""
         now_s = time.monotonic()
-        if self._shard.state is not ShardState.SERVING:
+        if not self._shard.state.answers:
             return now_s
         return now_s + (now_s - started_s) * (1 / share - 1)
 
@@ -101,6 +124,8 @@ class Drainer:
         self._compaction_s = time.monotonic()
         if self._compaction is None:
             self._permit.release()
+        else:
+            log.info("compaction_began", generation=self._shard.generation.name, shard=self._shard.number)
 
     def _end_compaction(self, cancel: bool) -> None:
         compaction, self._compaction = self._compaction, None
@@ -113,6 +138,8 @@ class Drainer:
         self.refusals += compaction.stage is Stage.REFUSED
         log.info(
             "compaction_ended",
+            generation=self._shard.generation.name,
+            shard=self._shard.number,
             stage=compaction.stage.value,
             seconds=round(time.monotonic() - self._compaction_s, 2),
             recall_before=round(compaction.recall_before, 4),

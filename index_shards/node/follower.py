@@ -11,6 +11,7 @@ from index_shards.applying import Applied
 from index_shards.item_store import Offsets
 from index_shards.node.log_reader import LogReader, LogRecord
 from index_shards.node.metrics import NodeMetrics
+from index_shards.node.news_ring import NewsRing
 from index_shards.node.snapshot_schedule import SnapshotSchedule
 from index_shards.shard import Shard
 from index_shards.shard_state import ShardState
@@ -41,15 +42,17 @@ class Follower:
         partitions: list[int],
         schedule: SnapshotSchedule,
         metrics: NodeMetrics,
+        news: NewsRing,
     ) -> None:
         self._shard, self._kafka, self._group, self._partitions = shard, kafka, group, partitions
-        self._schedule, self._metrics = schedule, metrics
+        self._schedule, self._metrics, self._news = schedule, metrics, news
         self._labels = (shard.generation.name, str(shard.number))
         self._vectors = vectors_topic(shard.generation.name)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"follower-{group}", daemon=True)
         self._log = log.bind(generation=self._labels[0], shard=shard.number)
         self._start: tuple[Offsets | None] | None = None
+        self._first: Offsets = {}
         self._ends: Offsets = {}
         self.applied: Offsets = {}
         self.lag: dict[str, int] = {}
@@ -66,6 +69,17 @@ class Follower:
         """Wait for the end; whether it came."""
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
+
+    @property
+    def replayed_share(self) -> float | None:
+        """How much of what the log held at the start has been applied, 0 to 1; None before that is known."""
+        wanted = [(t, p, end) for t, ends in self._ends.items() for p, end in ends.items()]
+        first, applied = self._first, self.applied
+        if not first or not wanted:
+            return None
+        missing = sum(max(end - first[t][p], 0) for t, p, end in wanted)
+        left = sum(max(end - applied[t][p], 0) for t, p, end in wanted)
+        return 1 - left / missing if missing else 1.0
 
     def _run(self) -> None:
         try:
@@ -92,6 +106,7 @@ class Follower:
             LogError: the log is not what it must be.
         """
         if self._start is None:
+            self._log.info("shard_opens")
             self._start = (self._shard.open(),)
             self._log.info("shard_opened", restored=self._start[0] is not None, items=self._shard.counts().items)
         reader = LogReader(self._kafka, self._group, [STATES, self._vectors], self._partitions)
@@ -116,6 +131,7 @@ class Follower:
             self._start = (self._shard.open(use_snapshots=False),)
             self._ends = reader.start(None)
         self.applied = reader.positions()
+        self._first = {topic: dict(of) for topic, of in self.applied.items()}
         self._schedule.begin()
         if self._start[0] is not None:
             reader.commit(self.applied)
@@ -127,7 +143,7 @@ class Follower:
         if self._shard.state is ShardState.REPLAYING and self._caught_up():
             self._shard.serve()
             self._log.info("shard_serves", items=self._shard.counts().items)
-        if self._schedule.due():
+        if self._schedule.due(self._shard.snapshot_us):
             self._snapshot(reader)
         reader.look_at_ends()
         self.lag = reader.lag(self.applied)
@@ -168,13 +184,21 @@ class Follower:
                 if applied is None:
                     return False
                 self._count(record.topic, applied.outcome.value)
-                if applied.delay_us is not None and self._shard.state is ShardState.SERVING:
+                if applied.delay_us is not None and self._shard.state.answers:
                     seconds = self._metrics.searchable_seconds.labels(*self._labels, record.topic)
                     seconds.observe(max(applied.delay_us, 0) / 1e6)
+                    self._tell(record, applied)
             self._schedule.note(record.topic, record.partition, record.size_bytes)
         next_offset = record.offset if record.mark else record.offset + 1
         self.applied[record.topic][record.partition] = max(self.applied[record.topic][record.partition], next_offset)
         return True
+
+    def _tell(self, record: LogRecord, applied: Applied) -> None:
+        """Let those who listen know what searches show now."""
+        if applied.kind is not None and applied.delay_us is not None:
+            generation, event_us = self._shard.generation.name, applied.searchable_us - applied.delay_us
+            item_id = (record.key or b"").decode()
+            self._news.note(item_id, applied.kind, generation, self._shard.number, event_us, applied.searchable_us)
 
     def _apply_patiently(self, record: LogRecord) -> Applied | None:
         while not self._stop.is_set():

@@ -7,12 +7,14 @@ from index_shards.live_recall import LiveRecall
 from index_shards.node.drainer import Drainer
 from index_shards.node.follower import Follower
 from index_shards.node.metrics import NodeMetrics
+from index_shards.node.news_ring import NewsRing
 from index_shards.node.snapshot_schedule import SnapshotSchedule
 from index_shards.searcher import Found, Query
 from index_shards.shard import Shard
+from index_shards.shard_state import ShardState
 from index_shards.snapshot import Identity
 from schemas.cluster import Generation, Installation
-from schemas.node_status import ShardStatus
+from schemas.node_status import Activity, ShardStatus
 from schemas.settings import Settings
 from schemas.topics import partitions_of, shard_group
 
@@ -30,6 +32,7 @@ class HostedShard:
         number: int,
         metrics: NodeMetrics,
         compaction_permit: threading.Lock,
+        news: NewsRing,
     ) -> None:
         """Only one of the shards that share `compaction_permit` compacts at a time."""
         name = f"{generation.name}/{number}"
@@ -45,7 +48,9 @@ class HostedShard:
         )
         folder = settings.data_path / "nodes" / settings.node.id / generation.name / str(number)
         self.shard = Shard(generation, identity, folder, settings.index, _now_us)
-        self._drainer = Drainer(self.shard, name, compaction_permit, settings.index.compaction_cpu_share)
+        self._drainer = Drainer(
+            self.shard, name, compaction_permit, settings.index.compaction_cpu_share, settings.index.buffer_idle_s
+        )
         self._live_recall = LiveRecall(self.shard, settings.index.recall_sample_share, name)
         self._follower = Follower(
             self.shard,
@@ -54,6 +59,7 @@ class HostedShard:
             partitions_of(number, generation.shards, installation.partitions),
             SnapshotSchedule(settings.index, by_bytes=settings.kafka.embedded),
             metrics,
+            news,
         )
 
     def start(self) -> None:
@@ -82,6 +88,22 @@ class HostedShard:
         if ended:
             self.shard.close()
 
+    def _doing(self) -> list[Activity]:
+        """What goes on, with the share that is done."""
+        shard, compacted = self.shard, self._drainer.compacted_share
+        doing: list[Activity] = []
+        if shard.state is ShardState.RESTORING:
+            doing.append(Activity("restoring", shard.restored_share))
+        if shard.state is ShardState.REPLAYING:
+            doing.append(Activity("replaying", self._follower.replayed_share))
+        if self._drainer.draining:
+            doing.append(Activity("draining"))
+        if compacted is not None:
+            doing.append(Activity("compacting", compacted))
+        if shard.snapshotting:
+            doing.append(Activity("snapshotting"))
+        return doing
+
     def status(self) -> ShardStatus:
         """What the shard is doing, for `/v1/status`."""
         counts, recall = self.shard.counts(), self._live_recall.recall()
@@ -98,7 +120,7 @@ class HostedShard:
             lag=self._follower.lag,
             newest_event_us=counts.newest_event_us,
             snapshot_us=self.shard.snapshot_us,
-            compacting=self._drainer.compacting,
+            doing=self._doing(),
             compactions=self._drainer.compactions,
             compactions_refused=self._drainer.refusals,
             recall_at_10=recall.at_10,

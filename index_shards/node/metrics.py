@@ -1,17 +1,19 @@
 """What a node measures of itself."""
 
 from collections.abc import Callable, Iterable, Iterator
+from typing import get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from schemas.node_status import ShardStatus
+from index_shards.shard_state import ShardState
+from schemas.node_status import Doing, ShardStatus
 
 _SHARD = ("generation", "shard")
 _SEARCH_BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
 _FRESH_BUCKETS = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300, 1800)
-STATES = ("empty", "restoring", "replaying", "serving", "failed", "retiring")
+STATES = tuple(state.value for state in ShardState)
 
 
 class NodeMetrics:
@@ -64,6 +66,7 @@ class ShardGauges(Collector):
         families = {n: GaugeMetricFamily(f"lookalive_node_{n}", text, labels=_SHARD) for n, text in figures.items()}
         lag = GaugeMetricFamily("lookalive_node_lag", "records to be applied, -1 unknown", labels=(*_SHARD, "topic"))
         state = GaugeMetricFamily("lookalive_node_state", "1 for the state it is in", labels=(*_SHARD, "state"))
+        at = GaugeMetricFamily("lookalive_node_doing", "1 for what it is at just now", labels=(*_SHARD, "activity"))
         recall = GaugeMetricFamily(
             "shard_recall_at_10", "recall at 10 of live queries that were answered again exactly", labels=_SHARD
         )
@@ -79,9 +82,12 @@ class ShardGauges(Collector):
                 lag.add_metric([*labels, topic], records)
             for name in STATES:
                 state.add_metric([*labels, name], float(status.state == name))
+            doing = {activity.name for activity in status.doing}
+            for activity in get_args(Doing):
+                at.add_metric([*labels, activity], float(activity in doing))
             if status.recall_at_10 is not None:
                 recall.add_metric(labels, status.recall_at_10)
             samples.add_metric(labels, status.recall_samples)
             compactions.add_metric([*labels, "swapped"], status.compactions)
             compactions.add_metric([*labels, "refused"], status.compactions_refused)
-        yield from (*families.values(), lag, state, recall, samples, compactions)
+        yield from (*families.values(), lag, state, at, recall, samples, compactions)

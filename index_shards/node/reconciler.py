@@ -9,7 +9,7 @@ from confluent_kafka import KafkaException
 
 from index_shards.node.hosted_shard import HostedShard
 from index_shards.node.metrics import NodeMetrics
-from index_shards.shard_state import ShardState
+from index_shards.node.news_ring import NewsRing
 from schemas.cluster import ClusterView, Installation, NodeReport
 from schemas.cluster_log import ClusterFollower, publish
 from schemas.errors import NotReady, UnknownShard
@@ -35,6 +35,7 @@ class Reconciler:
     def __init__(self, settings: Settings, metrics: NodeMetrics, url: str) -> None:
         self._settings, self._metrics, self._url = settings, metrics, url
         self._node = settings.node.id
+        self.news = NewsRing()
         self._cluster = ClusterFollower(settings.kafka, lambda _: self._wake.set())
         self._hosted: dict[ShardKey, HostedShard] = {}
         self._lock, self._compaction_permit = threading.Lock(), threading.Lock()
@@ -95,7 +96,7 @@ class Reconciler:
             hosted = self._hosted.get(key)
             if hosted is None:
                 reasons.append(f"{key.generation}/{key.shard} is not open yet")
-            elif hosted.shard.state is not ShardState.SERVING:
+            elif not hosted.shard.state.answers:
                 error = f": {hosted.shard.error}" if hosted.shard.error else ""
                 reasons.append(f"{key.generation}/{key.shard} is {hosted.shard.state.value}{error}")
         return reasons
@@ -115,7 +116,7 @@ class Reconciler:
             self._wake.clear()
             try:
                 self._reconcile()
-                self._announce(self._serving())
+                self._announce(self.serving())
                 self.error = None
             except (NotReady, KafkaException) as error:
                 log.warning("cluster_state_not_written", error=str(error))
@@ -137,22 +138,23 @@ class Reconciler:
             log.info("shard_closes", generation=key.generation, shard=key.shard)
             with self._lock:
                 hosted = self._hosted.pop(key)
-            self._announce(self._serving())
+            self._announce(self.serving())
             hosted.stop(STOP_SHARDS_S)
 
     def _open(self, view: ClusterView, installation: Installation, key: ShardKey) -> None:
         generation = view.generations[key.generation]
         hosted = HostedShard(
-            self._settings, installation, generation, key.shard, self._metrics, self._compaction_permit
+            self._settings, installation, generation, key.shard, self._metrics, self._compaction_permit, self.news
         )
         with self._lock:
             self._hosted[key] = hosted
         hosted.start()
 
-    def _serving(self) -> dict[str, list[int]]:
+    def serving(self) -> dict[str, list[int]]:
+        """Generation -> the shards that answer searches."""
         serving: dict[str, list[int]] = {}
         for key in sorted(self._hosted):
-            if self._hosted[key].shard.state is ShardState.SERVING:
+            if self._hosted[key].shard.state.answers:
                 serving.setdefault(key.generation, []).append(key.shard)
         return serving
 

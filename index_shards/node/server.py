@@ -8,6 +8,7 @@ from prometheus_client import generate_latest
 
 from index_shards.node.hosted_shard import HostedShard
 from index_shards.node.http_errors import answer_errors, error_response
+from index_shards.node.item_traces import trace_route
 from index_shards.node.metrics import NodeMetrics, ShardGauges
 from index_shards.node.reconciler import Reconciler
 from index_shards.node.search_pool import SearchPool
@@ -39,7 +40,9 @@ class NodeServer:
             [
                 web.post("/v1/shards/{generation}/{shard}/search", self.search),
                 web.get("/v1/shards/{generation}/{shard}/items/{item_id:.+}", self.item),
+                trace_route(lambda request: self._hosted(request).shard, self._pool),
                 web.get("/v1/status", self.status),
+                web.get("/v1/live", self.live),
                 web.get("/healthz", self.health),
                 web.get("/readyz", self.readiness),
                 web.get("/metrics", self.exposition),
@@ -71,6 +74,12 @@ class NodeServer:
         """`NodeStatus` as JSON."""
         status = NodeStatus(node=self._node, pid=os.getpid(), shards=self._reconciler.statuses())
         return web.Response(body=msgspec.json.encode(status), content_type="application/json")
+
+    async def live(self, request: web.Request) -> web.Response:
+        """`NodeLive` as JSON: what searches show since the cursor `since`."""
+        news = self._reconciler.news.since(request.query.get("since", ""))
+        news = msgspec.structs.replace(news, serving=self._reconciler.serving())
+        return web.Response(body=msgspec.json.encode(news), content_type="application/json")
 
     async def health(self, request: web.Request) -> web.Response:
         """The process answers."""

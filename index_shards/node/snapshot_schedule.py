@@ -8,9 +8,14 @@ from schemas.settings import MIB, IndexSettings
 FAILED_WAIT_S = 10.0
 
 
+# A snapshot of a shard that nothing changes is renewed when it is this share of the time old for which it can be used.
+RENEWED_AT = 0.25
+
+
 class SnapshotSchedule:
     """Due after a time in which something changed, and after so many bytes of any one partition's log.
 
+    Where nothing changes the newest one is renewed before it is too old to be restored.
     The bytes matter on the embedded broker, which keeps little and whose producers wait for what snapshots hold.
     """
 
@@ -18,6 +23,7 @@ class SnapshotSchedule:
         self._every_s = index.snapshot_every_s
         self._every_bytes = index.snapshot_every_mib * MIB if by_bytes else float("inf")
         self._bytes: dict[tuple[str, int], int] = defaultdict(int)
+        self._renew_after_us = int(RENEWED_AT * index.delete_retention_s * 1e6)
         self._not_before_s = 0.0
         self.last_took_s = 0.0
         self.begin()
@@ -36,11 +42,13 @@ class SnapshotSchedule:
         """A record was applied."""
         self._bytes[topic, partition] += size_bytes
 
-    def due(self) -> bool:
-        """Whether it is time."""
+    def due(self, newest_us: int) -> bool:
+        """Whether it is time; the newest snapshot is from then, in microseconds since the epoch, 0 for none."""
         now_s = time.monotonic()
-        if not self._bytes or now_s < self._not_before_s:
+        if now_s < self._not_before_s:
             return False
+        if not self._bytes:
+            return newest_us > 0 and time.time_ns() // 1000 - newest_us > self._renew_after_us
         return now_s - self._taken_s >= self._every_s or max(self._bytes.values()) >= self._every_bytes
 
     def taken(self, took_s: float) -> None:

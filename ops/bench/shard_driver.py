@@ -98,7 +98,7 @@ class ShardDriver:
 
     def settle(self) -> None:
         """Drain to the last vector."""
-        while self.shard.drain():
+        while self.shard.drain(flush=True):
             pass
 
     @contextmanager

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
-from ops.sources.source import BadRow, CatalogSource, Row
+from ops.sources.row_shape import PLAIN, RowShape
+from ops.sources.source import BadRow, CatalogSource, Row, file_fingerprint
 from ops.sources.table_rows import Columns, find_columns, row_change
 from schemas.changes import CatalogChange
 from schemas.errors import ChangeRejected, InputError
@@ -27,9 +28,9 @@ _SAFE_INTEGER = 2**53
 class CsvTable(CatalogSource):
     """A .csv file in UTF-8, its cells divided by commas, semicolons or tabs, whichever its header has most of."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, shape: RowShape = PLAIN) -> None:
         """Reads the header; InputError when it lacks a column that is needed."""
-        self._path = path.absolute()
+        self._path, self._shape = path.absolute(), shape
         with self._open() as file:
             line = file.readline()
         self._delimiter = max(_DELIMITERS, key=line.count)
@@ -39,7 +40,8 @@ class CsvTable(CatalogSource):
         if twice:
             raise InputError(f"{path}: the header names {', '.join(twice)} more than once", code="bad_header")
         try:
-            self._columns = find_columns([name for name in self._header if name])
+            self._header = shape.renamed(self._header)
+            self._columns = shape.chosen(find_columns([name for name in self._header if name]))
         except InputError as error:
             raise InputError(f"{path}: {error.message}", code=error.code) from error
 
@@ -55,6 +57,10 @@ class CsvTable(CatalogSource):
                 return None
         return sum(1 for _ in self._records())
 
+    def fingerprint(self) -> str:
+        """See `CatalogSource.fingerprint`."""
+        return file_fingerprint(self._path)
+
     def rows(self, after: int = 0) -> Iterator[Row]:
         """See `CatalogSource.rows`."""
         for number, cells in enumerate(self._records(), start=1):
@@ -68,9 +74,9 @@ class CsvTable(CatalogSource):
             return BadRow(number, f"{len(cells)} cells, but the header has {len(self._header)}")
         row: dict[str, Any] = dict(zip(self._header, cells, strict=True))
         if not self._columns.has_attributes:
-            row |= {name: inferred(row[name]) for name in self._columns.rest}
+            row |= {name: inferred(row[name]) for name in self._columns.rest if name not in self._shape.types}
         try:
-            return row_change(self._columns, row, self._path.parent)
+            return row_change(self._columns, self._shape.cast(row), self._shape.folder(self._path))
         except ChangeRejected as refusal:
             return BadRow(number, refusal.message)
 

@@ -9,7 +9,8 @@ from typing import Any, BinaryIO
 
 import msgspec
 
-from ops.sources.source import BadRow, CatalogSource, Row
+from ops.sources.row_shape import PLAIN, RowShape
+from ops.sources.source import BadRow, CatalogSource, Row, file_fingerprint
 from ops.sources.table_rows import CONTROL_COLUMNS, URL_COLUMNS, find_columns, row_change
 from schemas.changes import CatalogChange
 from schemas.errors import InputError
@@ -30,8 +31,8 @@ class JsonlTable(CatalogSource):
     table.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path.absolute()
+    def __init__(self, path: Path, shape: RowShape = PLAIN) -> None:
+        self._path, self._shape = path.absolute(), shape
 
     def count(self) -> int | None:
         """See `CatalogSource.count`."""
@@ -39,6 +40,10 @@ class JsonlTable(CatalogSource):
             if os.fstat(file.fileno()).st_size > MOST_COUNTED_BYTES:
                 return None
             return sum(1 for _ in _lines(file))
+
+    def fingerprint(self) -> str:
+        """See `CatalogSource.fingerprint`."""
+        return file_fingerprint(self._path)
 
     def rows(self, after: int = 0) -> Iterator[Row]:
         """See `CatalogSource.rows`."""
@@ -52,8 +57,10 @@ class JsonlTable(CatalogSource):
             row: Any = _decoder.decode(line)
             if not isinstance(row, dict):
                 return BadRow(number, f"expected a JSON object, not {row!r:.60}")
+            row = dict(zip(self._shape.renamed(list(row), strict=False), row.values(), strict=True))
             names = tuple(name for name in row if name in _CHANGE_NAMES) if _is_change(row) else tuple(row)
-            return row_change(_columns_of(names), row, self._path.parent)
+            columns = self._shape.chosen(_columns_of(names), strict=False)
+            return row_change(columns, self._shape.cast(row), self._shape.folder(self._path))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             return BadRow(number, f"not JSON: {error}")
         except InputError as refusal:

@@ -7,7 +7,8 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from ops.sources.source import BadRow, CatalogSource, Row
+from ops.sources.row_shape import PLAIN, RowShape
+from ops.sources.source import BadRow, CatalogSource, Row, file_fingerprint
 from ops.sources.table_rows import find_columns, row_change
 from schemas.changes import CatalogChange
 from schemas.errors import ChangeRejected, InputError
@@ -18,12 +19,12 @@ BATCH_ROWS = 1024
 class ParquetTable(CatalogSource):
     """A .parquet file. Columns of bytes are no attributes; a null is an empty cell, in a struct too."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, shape: RowShape = PLAIN) -> None:
         """Reads the schema; InputError when the file is no Parquet or lacks a column that is needed."""
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        self._path = path.absolute()
+        self._path, self._shape = path.absolute(), shape
         try:
             with pq.ParquetFile(self._path) as file:
                 self._rows, schema = file.metadata.num_rows, file.schema_arrow
@@ -31,13 +32,17 @@ class ParquetTable(CatalogSource):
             raise InputError(f"{path} is not a Parquet file that can be read: {error}", code="unreadable") from error
         self._names = [field.name for field in schema if not _is_bytes(field.type)]
         try:
-            self._columns = find_columns(self._names)
+            self._columns = shape.chosen(find_columns(shape.renamed(self._names)))
         except InputError as error:
             raise InputError(f"{path}: {error.message}", code=error.code) from error
 
     def count(self) -> int | None:
         """See `CatalogSource.count`."""
         return int(self._rows)
+
+    def fingerprint(self) -> str:
+        """See `CatalogSource.fingerprint`."""
+        return file_fingerprint(self._path)
 
     def rows(self, after: int = 0) -> Iterator[Row]:
         """See `CatalogSource.rows`."""
@@ -60,10 +65,11 @@ class ParquetTable(CatalogSource):
         if isinstance(row, ValueError | OverflowError):
             return BadRow(number, f"a value lies outside what Python can hold: {row}")
         try:
-            plain = {name: _json_value(value) for name, value in row.items()}
+            values = [_json_value(value) for value in row.values()]
+            plain = dict(zip(self._shape.renamed(list(row)), values, strict=True))
             if isinstance(plain.get("attributes"), dict):
                 plain["attributes"] = {k: v for k, v in plain["attributes"].items() if v is not None}
-            return row_change(self._columns, plain, self._path.parent)
+            return row_change(self._columns, self._shape.cast(plain), self._shape.folder(self._path))
         except ChangeRejected as refusal:
             return BadRow(number, refusal.message)
 

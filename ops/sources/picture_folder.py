@@ -1,5 +1,6 @@
 """Folders of pictures: every picture in them is an item."""
 
+import hashlib
 import os
 from collections import Counter
 from collections.abc import Iterator
@@ -30,6 +31,13 @@ class PictureFolder(CatalogSource):
     def count(self) -> int | None:
         """See `CatalogSource.count`."""
         return sum(1 for _ in self._found())
+
+    def fingerprint(self) -> str:
+        """See `CatalogSource.fingerprint`: the names of all pictures."""
+        digest = hashlib.sha256()
+        for found, name in self._found():
+            digest.update(os.fsencode(found) + b"\0" + os.fsencode(name) + b"\0")
+        return digest.hexdigest()
 
     def rows(self, after: int = 0) -> Iterator[Row]:
         """See `CatalogSource.rows`."""

@@ -2,9 +2,11 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 from schemas.changes import CatalogChange
+from schemas.errors import InputError
 
 
 class BadRow(NamedTuple):
@@ -33,6 +35,23 @@ class CatalogSource(ABC):
             InputError: the source cannot be read any further.
         """
 
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """What the source holds now, in short: rows keep their numbers as long as it stays the same."""
+
     def __iter__(self) -> Iterator[CatalogChange | BadRow]:
         """What the rows say, without their numbers."""
         return (said for _, said in self.rows())
+
+
+def file_fingerprint(path: Path) -> str:
+    """A file's size and time of change.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    try:
+        found = path.stat()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}", code="unreadable") from error
+    return f"{found.st_size}-{found.st_mtime_ns}"

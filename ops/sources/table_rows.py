@@ -56,11 +56,11 @@ def find_columns(names: Collection[str]) -> Columns:
     return Columns(item_id, images, rest, "attributes" in names, "op" in names)
 
 
-def row_change(columns: Columns, row: Mapping[str, Any], folder: Path) -> CatalogChange:
+def row_change(columns: Columns, row: Mapping[str, Any], folder: Path | str) -> CatalogChange:
     """The change of one row of JSON values, checked as every other change is. Null means that a cell is empty.
 
-    Relative paths of pictures lie under `folder`, which must be absolute. Without a column `op` a row is an upsert and
-    needs a picture; with one, an upsert without a picture keeps the one its item has.
+    Relative paths of pictures lie under `folder`: an absolute path, or a URL. Without a column `op` a row is an upsert
+    and needs a picture; with one, an upsert without a picture keeps the one its item has.
 
     Raises:
         ChangeRejected: the row is no change.
@@ -90,12 +90,14 @@ def checked_change(wire: Mapping[str, Any]) -> CatalogChange:
     return decode_change(value, None)
 
 
-def image_reference(text: str, folder: Path) -> str:
-    """A picture's URL: URLs as they are; anything else is a path, relative ones under `folder`, as a file: URL."""
+def image_reference(text: str, folder: Path | str) -> str:
+    """A picture's URL: URLs as they are; anything else is a path under `folder`, as a URL of the folder's kind."""
     if _URL.match(text.strip()):
         return text.strip()
     if "\0" in text:
         raise ChangeRejected("the picture's path holds a null character", code="bad_schema")
+    if isinstance(folder, str):
+        return f"{folder.rstrip('/')}/{_quoted(text.strip().lstrip('/'))}"
     return file_url(folder / text)
 
 
@@ -105,13 +107,17 @@ def file_url(path: Path) -> str:
     Raises:
         ChangeRejected: the path holds characters that no file name can have.
     """
+    return "file://" + _quoted(path)
+
+
+def _quoted(path: str | Path) -> str:
     try:
-        return "file://" + quote_from_bytes(os.fsencode(path))
+        return quote_from_bytes(os.fsencode(path))
     except UnicodeEncodeError as error:
         raise ChangeRejected("the picture's path is not valid Unicode", code="bad_schema") from error
 
 
-def _images(columns: Columns, row: Mapping[str, Any], folder: Path) -> list[str] | None:
+def _images(columns: Columns, row: Mapping[str, Any], folder: Path | str) -> list[str] | None:
     held = [value for name in columns.images if (value := _present(row.get(name))) is not None]
     if not held:
         return None

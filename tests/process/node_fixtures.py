@@ -55,12 +55,12 @@ class NodeRig:
         self.output = folder / "node.log"
         self.fixed_url: str | None = None
 
-    def install(self, placed: list[list[str]] | None = None) -> None:
+    def install(self, placed: list[list[str]] | None = None, generation: Generation = GENERATION) -> None:
         """Write the installation, the generation and a placement."""
         publish(
             self.kafka,
             Installation(partitions=PARTITIONS, log_id="log-1"),
-            GENERATION,
+            generation,
             Placement(epoch=1, writer="test", serving="g1", shards={"g1": placed or [["n1"]] * SHARDS}),
         )
 

@@ -19,8 +19,8 @@ import pytest
 from confluent_kafka import Message, Producer, TopicPartition
 from PIL import Image
 
-from embedder.batcher import prepare_picture
 from embedder.models.registry import load_encoder
+from embedder.prepare import prepare_picture
 from ops.embedded_broker import BrokerProcess, start_embedded_broker
 from schemas.changes import CatalogChange, decode_change, encode_change
 from schemas.cluster import Generation, Installation, Placement

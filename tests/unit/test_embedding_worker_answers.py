@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 from PIL import Image
 from prometheus_client import CollectorRegistry
 
-from embedder.batcher import Embedded, EmbeddingWorker, prepare_picture
+from embedder.batcher import Embedded, EmbeddingWorker
 from embedder.fetch import decode_data_url, query_fetcher
 from embedder.metrics import EmbedderMetrics
 from embedder.models.base import Encoder
 from embedder.models.fake import FakeEncoder
+from embedder.prepare import prepare_picture
 from schemas.errors import ImageRejected, InputError, LookaliveError
 from schemas.queries import Crop
 from schemas.settings import ImageSettings, ModelSettings

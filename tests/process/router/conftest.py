@@ -62,6 +62,7 @@ class Stage:
         )
         for number, peer in enumerate(self.peers):
             serving = [shard for shard, nodes in enumerate(placement) if number in nodes]
+            peer.serving = serving
             self.view.apply(NodeReport(node=f"n{number}", url=peer.url, serving={name: serving}))
         wanted = [[f"n{number}" for number in nodes] for nodes in placement]
         self.view.apply(Placement(epoch=1, writer="test", serving=name, shards={name: wanted}))

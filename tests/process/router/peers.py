@@ -10,6 +10,7 @@ import numpy.typing as npt
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from index_shards.node.news_ring import NewsRing
 from schemas.filters import matches, parse_filter
 from schemas.queries import ShardHits, ShardSearch, StoredItem, pack_vector, unpack_vector
 
@@ -24,9 +25,12 @@ class ShardPeer:
         self.items: dict[int, dict[str, tuple[Vectors, dict[str, Any]]]] = {}
         self.misbehave: Any = None
         self.searches: list[tuple[int, ShardSearch]] = []
+        self.news, self.news_asked, self.silent = NewsRing(), 0, False
+        self.serving: list[int] = []
         app = web.Application()
         app.router.add_post("/v1/shards/{generation}/{shard}/search", self._search)
         app.router.add_get("/v1/shards/{generation}/{shard}/items/{item_id:[^/]+}", self._item)
+        app.router.add_get("/v1/live", self._live)
         self.server = TestServer(app)
 
     @property
@@ -35,6 +39,17 @@ class ShardPeer:
 
     def put(self, shard: int, item_id: str, vectors: Vectors, **attributes: Any) -> None:
         self.items.setdefault(shard, {})[item_id] = (vectors, attributes)
+
+    def tell(self, item_id: str, shard: int, moment_us: int = 1_000_000) -> None:
+        """Note a new item, searchable a quarter of a second after its event."""
+        self.news.note(item_id, "new", "g1", shard, moment_us, moment_us + 250_000)
+
+    async def _live(self, request: web.Request) -> web.Response:
+        self.news_asked += 1
+        if self.silent:
+            return web.Response(status=503)
+        news = msgspec.structs.replace(self.news.since(request.query["since"]), serving={"g1": self.serving})
+        return web.Response(body=msgspec.json.encode(news))
 
     async def _search(self, request: web.Request) -> web.StreamResponse:
         shard = int(request.match_info["shard"])

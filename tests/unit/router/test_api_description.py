@@ -7,10 +7,11 @@ import pytest
 from aiohttp import web
 
 from query_router.metrics import RouterMetrics
-from query_router.pages import docs_page, home_page
+from query_router.pages import docs_page
 from query_router.query_embedding import QueryEmbedder
 from query_router.routes import api_description
 from query_router.server import build_app, check_loopback
+from query_router.web_files import home_page, web_files
 from schemas.cluster import ClusterView
 from schemas.errors import SettingsError
 from schemas.settings import Settings
@@ -47,8 +48,15 @@ def test_every_parameter_in_a_path_is_declared() -> None:
 
 
 def test_pages_need_nothing_from_outside() -> None:
-    for html in (docs_page(api_description()), home_page()):
+    html_pages = (docs_page(api_description()), home_page())
+    for html in html_pages:
         assert not re.search(r"""(src|href)=["']?(https?:)?//""", html)
+        assert not re.search(r"""<style|style=|<script(?! type="module" src="/web/)|\son\w+=""", html)
+    named = {name for html in html_pages for name in re.findall(r"/web/([\w.]+)", html)}
+    named |= {
+        name for file in web_files().values() for name in re.findall(r"""from "/web/([\w.]+)\"""", file.body.decode())
+    }
+    assert named == set(web_files()) - {"index.html"}
     assert all(path in docs_page(api_description()) for path in ("/v1/search", "/v1/items/{item_id}/similar"))
 
 

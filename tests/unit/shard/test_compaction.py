@@ -31,11 +31,11 @@ def hard_rows(count: int, seed: int) -> np.ndarray:
 class Filled:
     """A shard with numbered items, and what of them is there."""
 
-    def __init__(self, folder: Path, rows: np.ndarray, **settings: object) -> None:
+    def __init__(self, folder: Path, rows: np.ndarray, storage: str = "fp16", **settings: object) -> None:
         self.rows = rows
         self.there = np.zeros(len(rows), bool)
         self.shard: Shard = open_shard(
-            folder, generation(DIMENSION), **{"buffer_capacity": 600, "buffer_drain": 100} | settings
+            folder, generation(DIMENSION, storage=storage), **{"buffer_capacity": 600, "buffer_drain": 100} | settings
         )
         self.version = 0
 
@@ -71,8 +71,8 @@ class Filled:
 
 
 @pytest.fixture
-def filled(tmp_path: Path) -> Filled:
-    one = Filled(tmp_path, hard_rows(COUNT + 600, 2))
+def filled(tmp_path: Path, storage: str) -> Filled:
+    one = Filled(tmp_path, hard_rows(COUNT + 600, 2), storage)
     for number in range(COUNT):
         one.put(number)
     one.settle()

@@ -8,14 +8,16 @@ import pytest
 from index_shards import graph_search
 from index_shards.searcher import Query
 from schemas.errors import UnknownItem
-from tests.unit.shard.oracle import change_state, open_shard, patiently, picture_vector, vectors_of
+from tests.unit.shard.oracle import change_state, generation, open_shard, patiently, picture_vector, vectors_of
 
 COPIES, OTHERS = 300, 200
 
 
-def test_every_copy_can_be_returned_and_the_rest_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_copy_can_be_returned_and_the_rest_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, storage: str
+) -> None:
     monkeypatch.setattr(graph_search, "SMALL", 0)
-    shard = open_shard(tmp_path)
+    shard = open_shard(tmp_path, generation(storage=storage))
     names = [f"copy-{n:03d}" for n in range(COPIES)] + [f"other-{n:03d}" for n in range(OTHERS)]
     for offset, name in enumerate(names):
         state = change_state(name, "upsert", 1, offset, {"kind": name.split("-")[0]})

@@ -8,16 +8,25 @@ import pytest
 from index_shards import graph_search
 from index_shards.searcher import Query
 from schemas.filters import parse_filter
-from tests.unit.shard.oracle import Oracle, change_state, check_hits, open_shard, patiently, picture_vector, vectors_of
+from tests.unit.shard.oracle import (
+    Oracle,
+    change_state,
+    check_hits,
+    generation,
+    open_shard,
+    patiently,
+    picture_vector,
+    vectors_of,
+)
 
 ITEMS = 600
 
 
 @pytest.mark.parametrize("small", [0, 2000])
-def test_against_the_reference(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small: int) -> None:
+def test_against_the_reference(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small: int, storage: str) -> None:
     monkeypatch.setattr(graph_search, "SMALL", small)
     monkeypatch.setattr(graph_search, "SCAN_BELOW", 2.0)
-    shard, oracle = open_shard(tmp_path), Oracle()
+    shard, oracle = open_shard(tmp_path, generation(storage=storage)), Oracle()
     for n in range(ITEMS):
         attributes = {"color": ["red", "blue", "green"][n % 3], "price": n, "tags": ["x", str(n % 5)], "rare": n == 17}
         if n % 4 == 0:

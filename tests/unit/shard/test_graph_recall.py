@@ -8,10 +8,11 @@ import pytest
 
 from index_shards.compaction import compact
 from index_shards.dead_hits import DeadHits
-from index_shards.graph import Graph
+from index_shards.graph_kinds import load_graph, new_graph
 from index_shards.graph_search import search_graph
 from index_shards.id_map import Shown
 from index_shards.tiers import Tiers
+from index_shards.vector_graph import VectorGraph
 from tests.unit.shard.oracle import generation
 
 COUNT, DIMENSION, K = 6000, 64, 10
@@ -29,35 +30,37 @@ def unit_vectors(count: int, seed: int) -> np.ndarray:
     return rows.astype(np.float16).astype(np.float32)
 
 
-@pytest.mark.parametrize("storage", ["fp16", "fp32", "sq8"])
-def test_recall(tmp_path: Path, storage: str) -> None:
-    of = generation(DIMENSION, storage=storage)
+@pytest.mark.parametrize("kind", ["fp16", "fp32", "sq8", "small"])
+def test_recall(tmp_path: Path, kind: str) -> None:
+    of = generation(DIMENSION, storage=kind)
     vectors, queries = unit_vectors(COUNT, 1), unit_vectors(50, 2)
-    graph = Graph(of)
+    graph = new_graph(of, tmp_path)
     if graph.wants_training:
         graph.train(vectors[:1000])
     ordinals = np.arange(COUNT, dtype=np.int64) + 100
     for at in range(0, COUNT, 250):
         graph.make_room(250, LOCK)
+        graph.prepare(vectors[at : at + 250])
         graph.add(ordinals[at : at + 250], vectors[at : at + 250], LOCK)
     dead = np.zeros(COUNT, bool)
     dead[::4] = True
     for position in np.flatnonzero(dead):
-        graph.tombstones.mark(int(position), True)
+        graph.places.tombstones.mark(int(position), True)
     assert recall(graph, vectors, queries, dead) >= 0.95
 
     kept = graph.write(tmp_path / "graph")
-    again = Graph.load(of, tmp_path / "graph", kept)
+    again = load_graph(of, tmp_path, tmp_path / "graph", kept)
     for position in np.flatnonzero(dead):
-        again.tombstones.mark(int(position), True)
+        again.places.tombstones.mark(int(position), True)
     again.make_room(1, LOCK)
+    again.prepare(queries[:1])
     again.add(np.array([7], np.int64), queries[:1], LOCK)
     found = search_graph(again, queries[0], 1, None, False, DeadHits())
     assert found.ordinals.tolist() == [7]
     assert recall(again, np.vstack([vectors, queries[:1]]), queries[1:], np.append(dead, True)) >= 0.95
 
 
-def recall(graph: Graph, vectors: np.ndarray, queries: np.ndarray, dead: np.ndarray) -> float:
+def recall(graph: VectorGraph, vectors: np.ndarray, queries: np.ndarray, dead: np.ndarray) -> float:
     hits = 0
     for query in queries:
         scores = np.where(dead, -2, vectors @ query)
@@ -69,8 +72,8 @@ def recall(graph: Graph, vectors: np.ndarray, queries: np.ndarray, dead: np.ndar
     return hits / (K * len(queries))
 
 
-def test_compaction_keeps_the_living_and_drops_the_forgotten() -> None:
-    tiers = Tiers(generation(DIMENSION), 2000)
+def test_compaction_keeps_the_living_and_drops_the_forgotten(tmp_path: Path, storage: str) -> None:
+    tiers = Tiers(generation(DIMENSION, storage=storage), 2000, tmp_path)
     vectors = unit_vectors(1500, 3)
     with tiers.lock:
         ordinals = [tiers.new_picture(row) for row in vectors]

@@ -13,7 +13,7 @@ from index_shards.searcher import Query
 from index_shards.shard import Shard
 from schemas.item_state import ItemState, Stamp
 from schemas.vector_record import StageTimes, VectorRecord, make_vector_record
-from tests.unit.shard.oracle import DIMENSION, MODEL, change_state, open_shard, patiently, vectors_of
+from tests.unit.shard.oracle import DIMENSION, MODEL, change_state, generation, open_shard, patiently, vectors_of
 
 ROUNDS, SEARCHERS, STEADY = 4000, 3, 40
 
@@ -28,11 +28,13 @@ def upsert(item_id: str, version: int) -> tuple[ItemState, Stamp]:
     return state, state.upserted
 
 
-def test_what_is_there_all_the_time_is_in_every_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_there_all_the_time_is_in_every_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, storage: str
+) -> None:
     """Steady items stand alone near the query; their picture is replaced again and again by one just as near."""
     monkeypatch.setattr(graph_search, "SMALL", 0)
     monkeypatch.setattr(compaction, "DEAD_AT_LEAST", 200)
-    shard = open_shard(tmp_path, buffer_capacity=32, buffer_drain=8)
+    shard = open_shard(tmp_path, generation(storage=storage), buffer_capacity=32, buffer_drain=8)
     query = np.zeros(DIMENSION, np.float32)
     query[0] = 1
     chance = random.Random(5)
@@ -108,8 +110,8 @@ def _watched(work: Callable[[], None], failures: list[BaseException]) -> Callabl
     return run
 
 
-def test_snapshot_beside_searches_and_draining(tmp_path: Path) -> None:
-    shard = open_shard(tmp_path, buffer_capacity=64, buffer_drain=8)
+def test_snapshot_beside_searches_and_draining(tmp_path: Path, storage: str) -> None:
+    shard = open_shard(tmp_path, generation(storage=storage), buffer_capacity=64, buffer_drain=8)
     stop, failures = threading.Event(), []
     query = np.eye(DIMENSION, dtype=np.float32)[0]
 
@@ -133,6 +135,6 @@ def test_snapshot_beside_searches_and_draining(tmp_path: Path) -> None:
         thread.join()
     assert not failures
     shard.close()
-    again = open_shard(tmp_path, buffer_capacity=64, buffer_drain=8)
+    again = open_shard(tmp_path, generation(storage=storage), buffer_capacity=64, buffer_drain=8)
     assert again.counts().items == 300
     again.close()

@@ -9,7 +9,7 @@ from index_shards import graph_search
 from index_shards.searcher import Query
 from schemas.item_state import Stamp
 from schemas.vector_record import StageTimes, make_vector_record
-from tests.unit.shard.oracle import DIMENSION, MODEL, change_state, open_shard
+from tests.unit.shard.oracle import DIMENSION, MODEL, change_state, generation, open_shard
 
 ITEMS, PICTURES = 6, 8
 
@@ -23,10 +23,12 @@ def near(angle: float, axis: int) -> np.ndarray:
 
 @pytest.mark.parametrize("drained", [False, True])
 @pytest.mark.parametrize("small", [0, 2000])
-def test_each_item_once_by_its_best(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, drained: bool, small: int) -> None:
+def test_each_item_once_by_its_best(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, drained: bool, small: int, storage: str
+) -> None:
     """All pictures of one item are nearer than any of the next, so that few pictures mean one item."""
     monkeypatch.setattr(graph_search, "SMALL", small)
-    shard = open_shard(tmp_path, buffer_capacity=64)
+    shard = open_shard(tmp_path, generation(storage=storage), buffer_capacity=64)
     for n in range(ITEMS):
         state = change_state(f"item-{n}", "upsert", 1, n)
         assert state.upserted is not None
@@ -34,7 +36,7 @@ def test_each_item_once_by_its_best(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         names = tuple(f"{n}/{p}".encode() for p in range(PICTURES))
         shard.apply_state(state)
         shard.apply_vectors(f"item-{n}", make_vector_record(state.upserted, MODEL, names, rows, StageTimes()))
-    while drained and shard.drain():
+    while drained and shard.drain(flush=True):
         pass
     for k in range(1, ITEMS + 2):
         found = shard.search(Query(near(0, 1), k)).items
@@ -46,8 +48,8 @@ def test_each_item_once_by_its_best(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     shard.close()
 
 
-def test_a_new_record_replaces_every_picture(tmp_path: Path) -> None:
-    shard = open_shard(tmp_path)
+def test_a_new_record_replaces_every_picture(tmp_path: Path, storage: str) -> None:
+    shard = open_shard(tmp_path, generation(storage=storage))
     shard.apply_state(change_state("a", "upsert", 1, 1))
     for version, count in ((1, 3), (2, 1), (3, 2)):
         rows = np.stack([near(0.2 * p, p + version) for p in range(count)])

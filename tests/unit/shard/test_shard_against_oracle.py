@@ -113,7 +113,7 @@ class ShardMachine(RuleBasedStateMachine):
         snapshot = self.shard.snapshot(OFFSETS)
         if corrupt:
             later = self.shard.snapshot(OFFSETS)
-            (later.folder / "graph.faiss").write_bytes(b"torn")
+            sorted(later.folder.glob("graph.faiss*"))[-1].write_bytes(b"torn")
         assert snapshot.folder.exists()
         self.shard.close()
         self.shard = open_shard(Path(self.folder.name), self.generation, buffer_capacity=8)
@@ -127,12 +127,12 @@ class ShardMachine(RuleBasedStateMachine):
         tiers = self.shard._tiers
         assert tiers is not None
         graph, id_map = tiers.graph, tiers.id_map
-        dead = graph.tombstones.mask(len(graph)).tolist()
+        dead = graph.places.tombstones.mask(len(graph)).tolist()
         assert dead.count(True) == self.shard.counts().dead_vectors
         view = tiers.buffer.view()
         marks = dict(zip(view.ordinals.tolist(), view.hidden.tolist(), strict=True))
-        for position, ordinal in enumerate(graph.ordinals[: len(graph)].tolist()):
-            assert ordinal == 0 or graph.position(ordinal) == position
+        for position, ordinal in enumerate(graph.places.ordinals[: len(graph)].tolist()):
+            assert ordinal == 0 or graph.places.position(ordinal) == position
             marks |= {ordinal: dead[position]} if ordinal else {}
             assert ordinal or dead[position]
         marks.pop(0, None)
@@ -169,6 +169,10 @@ class Fp32ShardMachine(ShardMachine):
     storage = "fp32"
 
 
+class SmallShardMachine(ShardMachine):
+    storage = "small"
+
+
 @pytest.fixture(autouse=True)
 def _eager(monkeypatch: pytest.MonkeyPatch) -> None:
     """Walk the graph however small it is."""
@@ -181,6 +185,8 @@ PROFILE = settings(
 )
 TestFp16 = ShardMachine.TestCase
 TestFp16.settings = PROFILE
+TestSmall = SmallShardMachine.TestCase
+TestSmall.settings = settings(PROFILE, max_examples=12)
 TestFp32 = Fp32ShardMachine.TestCase
 TestFp32.settings = settings(PROFILE, max_examples=8)
 

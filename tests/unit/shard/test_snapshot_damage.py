@@ -24,9 +24,16 @@ def put(shard: Shard, item_id: str, version: int) -> None:
 
 
 @pytest.fixture
-def two_snapshots(tmp_path: Path) -> tuple[Path, Path]:
+def storage(request: pytest.FixtureRequest) -> str:
+    """fp16, but where a test says otherwise."""
+    kind: str = getattr(request, "param", "fp16")
+    return kind
+
+
+@pytest.fixture
+def two_snapshots(tmp_path: Path, storage: str) -> tuple[Path, Path]:
     """A shard's folder and its newest snapshot: `old` items are in both, `new` ones in the newest alone."""
-    shard = open_shard(tmp_path)
+    shard = open_shard(tmp_path, generation(storage=storage))
     for n in range(20):
         put(shard, f"old-{n}", n + 1)
     shard.snapshot(OFFSETS)
@@ -37,11 +44,11 @@ def two_snapshots(tmp_path: Path) -> tuple[Path, Path]:
     return tmp_path, newest
 
 
-def reopened(folder: Path, **kwargs: str) -> tuple[object, int]:
+def reopened(folder: Path, storage: str = "fp16", **kwargs: str) -> tuple[object, int]:
     """The offsets a restart would replay from, and how many items it has before."""
     from tests.unit.shard.oracle import Clock, identity, index_settings
 
-    of = generation()
+    of = generation(storage=storage)
     shard = Shard(of, identity(of, **kwargs), folder, index_settings(), Clock())
     offsets = shard.open()
     count = shard.counts().items
@@ -56,11 +63,19 @@ def flip(path: Path, at: float) -> None:
     path.write_bytes(bytes(data))
 
 
-def test_whole(two_snapshots: tuple[Path, Path]) -> None:
-    assert reopened(two_snapshots[0]) == (LATER, 25)
+@pytest.mark.parametrize("storage", ["fp16", "small"], indirect=True)
+def test_whole(two_snapshots: tuple[Path, Path], storage: str) -> None:
+    assert reopened(two_snapshots[0], storage) == (LATER, 25)
+
+
+def test_another_storage_is_refused(two_snapshots: tuple[Path, Path]) -> None:
+    with structlog.testing.capture_logs() as lines:
+        assert reopened(two_snapshots[0], "small") == (None, 0)
+    assert [line["reason"] for line in lines] == ["storage is fp16, not small"] * 2
 
 
 FILES = ["graph.faiss", "positions.npy", "buffer.npz", "items/CURRENT", "items/*.sst", "items/MANIFEST-*", MANIFEST]
+EVERY_FILE = [("fp16", name) for name in FILES] + [("small", "graph.faiss"), ("small", "graph.faiss.originals")]
 DAMAGE: dict[str, Callable[[Path], None]] = {
     "flipped at the start": lambda path: flip(path, 0),
     "flipped in the middle": lambda path: flip(path, 0.5),
@@ -72,13 +87,15 @@ DAMAGE: dict[str, Callable[[Path], None]] = {
 }
 
 
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize(("storage", "name"), EVERY_FILE, indirect=["storage"])
 @pytest.mark.parametrize("damage", DAMAGE)
-def test_damaged_is_skipped_for_the_one_before(two_snapshots: tuple[Path, Path], name: str, damage: str) -> None:
+def test_damaged_is_skipped_for_the_one_before(
+    two_snapshots: tuple[Path, Path], storage: str, name: str, damage: str
+) -> None:
     folder, newest = two_snapshots
     DAMAGE[damage](next(newest.glob(name)))
     with structlog.testing.capture_logs() as lines:
-        assert reopened(folder) == (OFFSETS, 20)
+        assert reopened(folder, storage) == (OFFSETS, 20)
     assert [line["event"] for line in lines] == ["snapshot_skipped"]
     assert lines[0]["folder"] == str(newest)
 

@@ -10,8 +10,8 @@ import numpy.typing as npt
 from index_shards.candidates import Candidates
 from index_shards.dead_hits import DeadHits
 from index_shards.faiss_api import faiss
+from index_shards.graph_search import search_graph
 from index_shards.small_graph import SmallGraph
-from index_shards.small_search import search_small_graph
 from ops.bench.vectors import hard_mixture
 from schemas.cluster import Generation
 
@@ -48,6 +48,7 @@ def put(graph: SmallGraph, vectors: npt.NDArray[np.float32]) -> None:
     for at in range(0, len(vectors), SLICE):
         rows = vectors[at : at + SLICE]
         graph.make_room(len(rows), threading.RLock())
+        graph.prepare(rows)
         with graph.lock.write():
             graph.add(ordinals_of(np.arange(start + at, start + at + len(rows))), rows, threading.RLock())
 
@@ -59,7 +60,7 @@ def found_by(
     exact: bool = False,
     depth: int = K,
 ) -> Candidates:
-    return search_small_graph(graph, query, depth, allowed, exact, DeadHits())
+    return search_graph(graph, query, depth, allowed, exact, DeadHits())
 
 
 def recall(

@@ -12,8 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from index_shards.original_store import OriginalStore
+from schemas.errors import DiskFailed
 
 DIMENSION = 24
+
+
+def append(store: OriginalStore, rows: np.ndarray) -> None:
+    store.stage(rows)
+    store.keep(len(rows))
 
 
 def rows_of(count: int, seed: int = 0) -> np.ndarray:
@@ -27,7 +33,7 @@ def test_what_was_appended_is_taken(tmp_path_factory: pytest.TempPathFactory, si
     store = OriginalStore(tmp_path_factory.getbasetemp() / "law", DIMENSION)
     at = 0
     for size in sizes:
-        store.append(rows[at : at + size])
+        append(store, rows[at : at + size])
         at += size
     wanted = np.array(data.draw(st.lists(st.integers(0, at - 1), max_size=60)), np.int64)
     assert np.array_equal(store.take(wanted), rows[wanted])
@@ -37,7 +43,7 @@ def test_what_was_appended_is_taken(tmp_path_factory: pytest.TempPathFactory, si
 
 def test_past_the_end(tmp_path: Path) -> None:
     store = OriginalStore(tmp_path, DIMENSION)
-    store.append(rows_of(5))
+    append(store, rows_of(5))
     for position in (5, -1):
         with pytest.raises(IndexError):
             store.take(np.array([position]))
@@ -49,13 +55,13 @@ def test_a_copy_is_restored_without_the_kernel_s_help(tmp_path: Path, monkeypatc
 
     rows = rows_of(5000)
     store = OriginalStore(tmp_path, DIMENSION)
-    store.append(rows)
+    append(store, rows)
     store.copy(tmp_path / "with")
     monkeypatch.setattr(os, "copy_file_range", refused)
     store.copy(tmp_path / "without")
     assert (tmp_path / "with").read_bytes() == (tmp_path / "without").read_bytes()
     restored = OriginalStore.restore(tmp_path, DIMENSION, tmp_path / "without")
-    restored.append(rows[:3])
+    append(restored, rows[:3])
     assert np.array_equal(restored.take(np.arange(5003)), np.vstack([rows, rows[:3]]))
     assert len(store) == 5000
 
@@ -63,27 +69,27 @@ def test_a_copy_is_restored_without_the_kernel_s_help(tmp_path: Path, monkeypatc
 def test_a_full_disk_adds_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = OriginalStore(tmp_path, DIMENSION)
     rows = rows_of(20)
-    store.append(rows[:10])
+    append(store, rows[:10])
     real = os.pwrite
 
     def half(file: int, data: memoryview, at: int) -> int:
         if len(data) < 300:
-            raise OSError(errno.ENOSPC, "no space")
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         return real(file, data[:200], at)
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "pwrite", half)
-        with pytest.raises(OSError, match="no space"):
-            store.append(rows[10:])
+        with pytest.raises(DiskFailed, match=f"10 vectors cannot be written to {tmp_path}.*No space left"):
+            append(store, rows[10:])
     assert len(store) == 10
-    store.append(rows[10:])
+    append(store, rows[10:])
     assert np.array_equal(store.take(np.arange(20)), rows)
 
 
 def test_read_while_written(tmp_path: Path) -> None:
     store = OriginalStore(tmp_path, DIMENSION)
     rows = rows_of(4000)
-    store.append(rows[:100])
+    append(store, rows[:100])
     wrong: list[int] = []
     done = threading.Event()
 
@@ -98,7 +104,7 @@ def test_read_while_written(tmp_path: Path) -> None:
     for reader in readers:
         reader.start()
     for at in range(100, 4000, 10):
-        store.append(rows[at : at + 10])
+        append(store, rows[at : at + 10])
     done.set()
     for reader in readers:
         reader.join()

@@ -36,21 +36,21 @@ def test_each_query_s_nearest_are_dead(graph: SmallGraph, rows: np.ndarray, forg
     dead = ordinals_of(np.flatnonzero(~alive)).tolist()
     for ordinal in dead:
         if forget:
-            graph.forget(ordinal)
+            graph.places.forget(ordinal)
         else:
-            graph.hide(ordinal, True)
+            graph.places.hide(ordinal, True)
     for query in rows[COUNT:]:
         assert not set(dead) & set(found_by(graph, query).ordinals.tolist())
     assert recall(graph, rows[:COUNT], rows[COUNT:], alive) >= 0.93
     assert graph.forgotten == forget * len(dead)
-    assert (graph.position(dead[0]) is None) == forget
+    assert (graph.places.position(dead[0]) is None) == forget
 
 
 def test_raised_again(graph: SmallGraph, rows: np.ndarray) -> None:
     nearest = int(found_by(graph, rows[COUNT], exact=True, depth=1).ordinals[0])
-    graph.hide(nearest, True)
+    graph.places.hide(nearest, True)
     assert nearest not in found_by(graph, rows[COUNT]).ordinals
-    graph.hide(nearest, False)
+    graph.places.hide(nearest, False)
     assert nearest in found_by(graph, rows[COUNT]).ordinals
 
 
@@ -71,7 +71,7 @@ def test_filters(graph: SmallGraph, rows: np.ndarray, share: float, correlated: 
 
 def test_all_dead(graph: SmallGraph, rows: np.ndarray) -> None:
     for ordinal in ordinals_of(np.arange(COUNT)).tolist():
-        graph.hide(ordinal, True)
+        graph.places.hide(ordinal, True)
     found = found_by(graph, rows[0])
     assert found.complete
     assert not len(found.ordinals)

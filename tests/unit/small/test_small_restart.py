@@ -54,15 +54,15 @@ def test_forgotten_stays_forgotten(rows: np.ndarray, written: Path) -> None:
     ordinals[5] = 0
     graph = SmallGraph.load(generation(DIMENSION), written, ordinals, written.parent)
     assert graph.forgotten == 1
-    assert graph.position(int(ordinals_of(5))) is None
-    assert graph.position(int(ordinals_of(6))) == 6
+    assert graph.places.position(int(ordinals_of(5))) is None
+    assert graph.places.position(int(ordinals_of(6))) == 6
 
 
 def test_a_larger_one_takes_the_place_of_a_loaded_one(rows: np.ndarray, written: Path) -> None:
     """The copy must not lean on what the one before it owned."""
     graph = load(written)
     for _ in range(3):
-        graph.make_room(0, threading.RLock(), capacity=2 * len(graph.ordinals))
+        graph.make_room(0, threading.RLock(), capacity=2 * len(graph.places.ordinals))
     put(graph, rows[COUNT:])
     assert recall(graph, rows, rows[COUNT:]) >= 0.97
 

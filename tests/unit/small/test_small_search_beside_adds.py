@@ -16,6 +16,7 @@ def test_beside_adds(tmp_path: Path) -> None:
     graph = SmallGraph(generation(DIMENSION), tmp_path)
     marks = threading.RLock()
     graph.train(rows[:FIRST])
+    graph.prepare(rows[:FIRST])
     graph.add(ordinals_of(np.arange(FIRST)), rows[:FIRST], marks)
     missed: list[int] = []
     searched = 0
@@ -38,10 +39,11 @@ def test_beside_adds(tmp_path: Path) -> None:
     for at in range(FIRST, COUNT, 8):
         batch = np.arange(at, min(at + 8, COUNT))
         graph.make_room(len(batch), marks)
+        graph.prepare(rows[batch])
         with graph.lock.write():
             graph.add(ordinals_of(batch), rows[batch], marks)
         with marks:
-            graph.hide(int(ordinals_of(at & ~1)), True)
+            graph.places.hide(int(ordinals_of(at & ~1)), True)
     done.set()
     for searcher in searchers:
         searcher.join()

@@ -73,7 +73,19 @@ def handle(
 ) -> EmbedBatch:
     handler = EmbedHandler("f" * 16, DIMENSION, embedder or FakeEmbedder(), notes if notes is not None else Notes())
     values = [encode_state(s) if isinstance(s, ItemState) else s for s in states]
-    return asyncio.run(handler.handle([StateRecord(v, 3, 100 + n, 2_000) for n, v in enumerate(values)]))
+    return asyncio.run(whole(handler, [StateRecord(v, 3, 100 + n, 2_000) for n, v in enumerate(values)]))
+
+
+async def whole(handler: EmbedHandler, taken: Sequence[StateRecord]) -> EmbedBatch:
+    """All parts of a batch as one."""
+    batch = EmbedBatch([], [], {}, {})
+    async for part in handler.handle(taken):
+        batch.writes.extend(part.writes)
+        batch.rejects.extend(part.rejects)
+        batch.stamps.update(part.stamps)
+        for outcome, count in part.outcomes.items():
+            batch.outcomes[outcome] = batch.outcomes.get(outcome, 0) + count
+    return batch
 
 
 def records(batch: EmbedBatch) -> dict[str, VectorRecord]:

@@ -1,0 +1,26 @@
+"""Preparing: an encoded picture as the model takes it, or the reason why it is not taken."""
+
+from embedder.decode import Pixels, decode_image
+from embedder.fingerprint import picture_fingerprint
+from embedder.preprocess import Preprocessing, draft_side, preprocess
+from embedder.quality import check_quality
+from schemas.errors import ImageRejected
+from schemas.queries import Crop
+from schemas.settings import ImageSettings
+
+
+def prepare_picture(data: bytes, crop: Crop | None, spec: Preprocessing, images: ImageSettings) -> tuple[Pixels, bytes]:
+    """An encoded picture as the model takes it, uint8 (size, size, 3), and its fingerprint.
+
+    Raises:
+        ImageRejected: it is no picture, too large, broken or blank.
+        InputError: the crop is not inside the picture.
+    """
+    if len(data) > images.max_bytes:
+        raise ImageRejected(
+            f"{len(data)} bytes are more than the {images.max_bytes} a picture may have", code="image_too_large"
+        )
+    side = draft_side(spec, crop, images.min_side)
+    pixels = decode_image(data, images.max_pixels, side)
+    check_quality(pixels, images.min_side)
+    return preprocess(pixels, spec, crop), picture_fingerprint(pixels)

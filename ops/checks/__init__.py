@@ -1,0 +1,1 @@
+"""What `lookalive doctor` looks at: the machine, Kafka, and the system that runs here."""

@@ -1,0 +1,27 @@
+"""The two ends of a request: the item its path names, and JSON that goes back."""
+
+import urllib.parse
+
+import msgspec
+from aiohttp import web
+
+from schemas.changes import check_item_id
+from schemas.errors import ChangeRejected
+
+
+def item_id_of(request: web.Request) -> str:
+    """The id in `/v1/items/{item_id}`, from the path as it was sent: `%2F` belongs to the id, `/` does not.
+
+    Raises:
+        ChangeRejected: `bad_id`, when it is not UTF-8, or no id.
+    """
+    segment = request.rel_url.raw_path.split("/")[3]
+    try:
+        return check_item_id(urllib.parse.unquote_to_bytes(segment.encode(errors="surrogateescape")).decode())
+    except UnicodeDecodeError as error:
+        raise ChangeRejected("the item id in the path is not UTF-8", code="bad_id") from error
+
+
+def json_response(body: object, status: int = 200) -> web.Response:
+    """This as JSON."""
+    return web.Response(status=status, body=msgspec.json.encode(body), content_type="application/json")

@@ -9,7 +9,7 @@ that contains the older one joins to itself.
 
 from collections.abc import Callable
 from enum import Enum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -54,9 +54,8 @@ def can_be_found(state: ItemState | None, record: ItemRecord) -> bool:
     return state.deleted is None or record.image_at > state.deleted
 
 
-def shown_of(record: ItemRecord, state: ItemState | None) -> Shown:
-    """What searches see of an item with this record."""
-    values = {} if state is None else state.values()
+def shown_of(record: ItemRecord, state: ItemState | None, values: dict[str, Any]) -> Shown:
+    """What searches see of an item with this record, whose state has these attributes."""
     attributes = msgspec.json.encode(values) if values else NO_ATTRIBUTES
     return Shown(record.ordinals, attributes, can_be_found(state, record))
 
@@ -112,7 +111,11 @@ class Applier:
         before = self.store.get(item_id)
         state = self._state_of(before)
         if before.image_at is not None and vectors.image_at <= before.image_at:
-            return Applied(Outcome.REPEATED if vectors.image_at == before.image_at else Outcome.STALE)
+            if vectors.image_at < before.image_at:
+                return Applied(Outcome.STALE)
+            # Of several pictures, some may have been fetched later than the others.
+            if len(set(vectors.fingerprints)) <= len(before.fingerprints) or not before.ordinals:
+                return Applied(Outcome.REPEATED)
         if state is not None and state.deleted is not None and vectors.image_at < state.deleted:
             return Applied(Outcome.STALE)
         rows = dict(zip(vectors.fingerprints, matrix, strict=True))
@@ -161,7 +164,8 @@ class Applier:
 
     def _show(self, item_id: str, before: ItemRecord, record: ItemRecord, state: ItemState | None) -> _Change:
         """Let searches see the item as this record has it; the lock is held."""
-        items, number, shown = self.tiers.id_map.items, before.number, shown_of(record, state)
+        items, number = self.tiers.id_map.items, before.number
+        shown = shown_of(record, state, {} if state is None else state.values())
         was_findable = number >= 0 and bool(items.findable.values[number])
         old_attributes = items.attributes[number] if was_findable else None
         if not shown.ordinals:

@@ -27,7 +27,22 @@ class Candidates(NamedTuple):
     complete: bool
 
 
+class Met(NamedTuple):
+    """What a walk through a graph met, best first: positions and scores as the graph's codes have them, shape (n,)."""
+
+    positions: Int64Array
+    scores: Float32Array
+
+
 NOTHING = Candidates(np.empty(0, np.int64), np.empty(0, np.float64), True)
+
+
+def met_of(positions: Int64Array, scores: Float32Array) -> Met:
+    """What FAISS found, without the -1 that stand for nothing at its end."""
+    if len(positions) and positions[-1] < 0:
+        there = positions >= 0
+        return Met(positions[there], scores[there])
+    return Met(positions, scores)
 
 
 def nearly_best(scores: Float32Array, depth: int) -> Int64Array:

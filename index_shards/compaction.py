@@ -213,7 +213,7 @@ class Compaction:
 def _found(graph: VectorGraph, query: Float32Array) -> set[int]:
     """The ordinals of the best living vectors that a walk of the usual width meets."""
     with graph.lock.read():
-        met = graph.look(query, graph.ef_search, graph.ef_search)
+        met = graph.look(query, graph.ef_search, graph.ef_search).positions
         living = met[~graph.places.tombstones.dead_at(met)][: graph.worth_ranking(CHECKED_K)]
     return _best(graph.ranked(living, query, CHECKED_K))
 

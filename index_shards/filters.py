@@ -13,17 +13,17 @@ from schemas.filters import Filter
 
 
 class Passed(NamedTuple):
-    """The numbers of the items that pass, the slots of their pictures, shape (n,), and the attributes no item has."""
+    """The numbers of the items that pass, their share of all, 0 to 1, and the attributes no item has."""
 
     numbers: BitMap
-    slots: Int64Array
+    share: float
     unknown_attributes: list[str]
 
 
-def passing(wanted: Filter, attributes: AttributeIndex, id_map: IdMap) -> Passed:
+def passing(wanted: Filter, attributes: AttributeIndex) -> Passed:
     """The items that can be found and pass."""
     numbers = attributes.select(wanted)
-    return Passed(numbers, id_map.items.slots_of(numbers), attributes.unknown(wanted))
+    return Passed(numbers, len(numbers) / max(attributes.count, 1), attributes.unknown(wanted))
 
 
 def shown_by(ordinals: Int64Array, numbers: BitMap, id_map: IdMap) -> BoolArray:

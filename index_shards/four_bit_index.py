@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from index_shards.candidates import Float32Array, Int64Array
+from index_shards.candidates import Float32Array, Int64Array, Met, met_of
 from index_shards.faiss_api import faiss
 from index_shards.hnsw_storage import reserve, size_bytes
 from schemas.cluster import Generation
@@ -106,15 +106,15 @@ class FourBitIndex:
         """Append vectors of shape (n, dimension)."""
         self._index.add(self._turned(vectors))
 
-    def walk(self, query: Float32Array, count: int, ef: int, selector: Any = None) -> Int64Array:
-        """The positions of about the `count` best for a query of shape (dimension,), best first, along the links."""
+    def walk(self, query: Float32Array, count: int, ef: int, selector: Any = None) -> Met:
+        """About the `count` best for a query of shape (dimension,), best first, along the links."""
         parameters = faiss.SearchParametersHNSW(efSearch=ef)
         if selector is not None:
             parameters.sel = selector
         return self._searched(self._index, query, count, parameters)
 
-    def scan(self, query: Float32Array, count: int, selector: Any) -> Int64Array:
-        """The positions of the `count` best codes that the selector passes, best first."""
+    def scan(self, query: Float32Array, count: int, selector: Any) -> Met:
+        """The `count` best codes that the selector passes, best first."""
         return self._searched(self._storage, query, count, faiss.SearchParameters(sel=selector))
 
     def agrees(self, positions: Int64Array, vectors: Float32Array) -> bool:
@@ -128,10 +128,9 @@ class FourBitIndex:
         self._whole.ntotal = self._index.ntotal
         faiss.write_index(self._whole, str(path))
 
-    def _searched(self, index: Any, query: Float32Array, count: int, parameters: Any) -> Int64Array:
-        _, found = index.search(self._turned(query[None]), count, params=parameters)
-        positions: Int64Array = found[0]
-        return positions[positions >= 0]
+    def _searched(self, index: Any, query: Float32Array, count: int, parameters: Any) -> Met:
+        scores, found = index.search(self._turned(query[None]), count, params=parameters)
+        return met_of(found[0], scores[0])
 
     def _turned(self, vectors: Float32Array) -> Float32Array:
         turned: Float32Array = np.ascontiguousarray(vectors, np.float32) @ self._turn

@@ -4,7 +4,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from index_shards.candidates import Candidates, Float32Array, Int64Array, nearly_best, ranked
+from index_shards.candidates import Candidates, Float32Array, Int64Array, Met, met_of, nearly_best, ranked
 from index_shards.faiss_api import faiss
 from index_shards.hnsw_storage import enlarged, new_index, reserve, size_bytes
 from index_shards.locks import ReadWriteLock
@@ -117,12 +117,11 @@ class Graph:
 
     # --- searching
 
-    def look(self, query: Float32Array, count: int, ef: int, selector: Any = None) -> Int64Array:
-        """The positions of the `count` best that a walk with `ef` candidates finds, best first."""
+    def look(self, query: Float32Array, count: int, ef: int, selector: Any = None) -> Met:
+        """The `count` best that a walk with `ef` candidates finds, best first."""
         plain = selector is None and ef == self.ef_search
-        _, found = self._index.search(query[None], count, params=None if plain else _parameters(ef, selector))
-        positions: Int64Array = found[0]
-        return positions if positions[-1] >= 0 else positions[positions >= 0]
+        scores, found = self._index.search(query[None], count, params=None if plain else _parameters(ef, selector))
+        return met_of(found[0], scores[0])
 
     def look_at_all(self, query: Float32Array, count: int, positions: Int64Array) -> Int64Array:
         """The `count` best of these positions by looking at each; of few, also what ties with the last."""

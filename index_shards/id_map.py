@@ -7,7 +7,9 @@ sinks that swallow searches. A picture can be found while one of its items can.
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from index_shards.item_table import ItemTable
+import numpy as np
+
+from index_shards.item_table import ItemTable, RestoredItem
 from index_shards.picture_table import PictureTable, slot_of
 
 
@@ -44,6 +46,16 @@ class IdMap:
             self.items.set_slots(number, [slot_of(ordinal) for ordinal in shown.ordinals])
         self.items.show(number, shown.attributes, shown.findable)
         return self._settle([*before, *(o for o in shown.ordinals if o not in before)])
+
+    def restore_many(self, items: Sequence[RestoredItem]) -> None:
+        """Show items with one picture each, as a snapshot had them."""
+        self.items.restore_many(items)
+        count = len(items)
+        self.pictures.restore_many(
+            np.fromiter((item.ordinal for item in items), np.int64, count),
+            np.fromiter((item.number for item in items), np.int64, count),
+            np.fromiter((item.findable for item in items), np.bool_, count),
+        )
 
     def remove(self, number: int, before: Sequence[int]) -> Touched:
         """Forget an item that has these pictures, and its number."""

@@ -4,17 +4,36 @@ An item with pictures has a number, a small one that is used again after it. Mos
 in a column; the others' further pictures are rows of `_more_items` and `_more_slots`.
 """
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 from pyroaring import BitMap
 
 from index_shards.columns import Column
+from index_shards.picture_table import slot_of
 from index_shards.texts import TextColumn
 
 NO_ATTRIBUTES = b"{}"
 NOBODY = (1 << 32) - 1
 
 Numbers = npt.NDArray[np.uint32]
+
+
+class RestoredItem(NamedTuple):
+    """An item with one picture, as it was when a snapshot was written."""
+
+    number: int
+    item_id: str
+    ordinal: int
+    attributes: bytes
+    findable: bool
+
+    @property
+    def slot(self) -> int:
+        """The slot of its picture."""
+        return slot_of(self.ordinal)
 
 
 class ItemTable:
@@ -43,14 +62,20 @@ class ItemTable:
 
     def restore(self, number: int, item_id: str) -> None:
         """An item under a number it had before; `restored` must follow when all are there."""
-        missing = number + 1 - len(self.ids)
-        if missing > 0:
-            self.ids.reach(number + 1)
-            self.attributes.extend([NO_ATTRIBUTES] * missing)
-            self.findable.reach(number + 1)
-            self._first_slot.reach(number + 1)
+        self._reach(number + 1)
         self.ids[number] = item_id
         self._first_slot.values[number] = NOBODY
+
+    def restore_many(self, items: Sequence[RestoredItem]) -> None:
+        """The same of items with one picture each, as they shall be seen; quicker than one by one."""
+        numbers = np.fromiter((item.number for item in items), np.int64, len(items))
+        self._reach(int(numbers.max(initial=-1)) + 1)
+        self.ids.fill(numbers, [item.item_id for item in items])
+        for item in items:
+            self.attributes[item.number] = item.attributes
+        self._first_slot.values[numbers] = [item.slot for item in items]
+        self.findable.values[numbers] = findable = [item.findable for item in items]
+        self.findable_count += sum(findable)
 
     def restored(self, used: BitMap) -> None:
         """Take every other number as free."""
@@ -91,6 +116,14 @@ class ItemTable:
             slots = np.concatenate([slots, more[marks[np.minimum(owners, len(first))]]])
         found: npt.NDArray[np.int64] = slots[slots != NOBODY].astype(np.int64)
         return found
+
+    def _reach(self, length: int) -> None:
+        missing = length - len(self.ids)
+        if missing > 0:
+            self.ids.reach(length)
+            self.attributes.extend([NO_ATTRIBUTES] * missing)
+            self.findable.reach(length)
+            self._first_slot.reach(length)
 
     def _row(self, number: int, slot: int) -> int:
         if self._free_rows:

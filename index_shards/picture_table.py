@@ -52,6 +52,24 @@ class PictureTable:
                 self._begin(slot_of(ordinal), ordinal >> SLOT_BITS)
                 self._slots = max(self._slots, slot_of(ordinal) + 1)
 
+    def restore_many(self, ordinals: Int64Array, numbers: Int64Array, visible: BoolArray) -> None:
+        """The same of pictures with the item that shows each and whether it can be found, all of shape (n,)."""
+        slots = ordinals & SLOT_MASK
+        self._slots = max(self._slots, int(slots.max(initial=-1)) + 1)
+        for column in (self.tags, self.owners, self.visible):
+            column.reach(self._slots)
+        fresh = np.zeros(len(slots), np.bool_)
+        fresh[np.unique(slots, return_index=True)[1]] = True
+        fresh &= self.tags.values[slots] != ordinals >> SLOT_BITS
+        new = slots[fresh]
+        self.tags.values[new] = ordinals[fresh] >> SLOT_BITS
+        self.owners.values[new] = numbers[fresh]
+        self.visible.values[new] = visible[fresh]
+        self.count += len(new)
+        for at in np.flatnonzero(~fresh).tolist():
+            self.own(int(slots[at]), int(numbers[at]))
+            self.visible.values[slots[at]] |= visible[at]
+
     def restored(self) -> None:
         """Take every other slot as free."""
         unused = self.tags.values[: self._slots] == 0

@@ -13,6 +13,7 @@ from index_shards.applying import shown_of
 from index_shards.candidates import Int64Array
 from index_shards.graph_kinds import load_graph
 from index_shards.item_store import ItemStore, Offsets
+from index_shards.item_table import RestoredItem
 from index_shards.snapshot import Snapshot
 from index_shards.tiers import Tiers
 from schemas.cluster import Generation
@@ -21,6 +22,8 @@ from schemas.item_state import decode_state
 GRAPH, POSITIONS, BUFFER, ITEMS = "graph.faiss", "positions.npy", "buffer.npz", "items"
 # What graphs keep on disk while they live; beside the item store's folder.
 ORIGINALS = "originals"
+# So many items are named at a time.
+BATCH = 8192
 
 log = structlog.get_logger()
 
@@ -97,17 +100,27 @@ def _named(tiers: Tiers, store: ItemStore, report: Callable[[float], None]) -> I
     """Put every item with a picture into the id map; the numbers and attributes of those that can be found."""
     id_map, used = tiers.id_map, BitMap()
     pictures = max(len(tiers.graph) - tiers.graph.forgotten + len(tiers.buffer), 1)
+    batch: list[RestoredItem] = []
     for item_id, record in store.records():
         if not record.ordinals:
             continue
         state = None if record.state is None else decode_state(record.state)
-        shown = shown_of(record, state)
-        id_map.pictures.restore(record.ordinals)
-        id_map.items.restore(record.number, item_id)
-        id_map.put(record.number, (), shown)
+        values = {} if state is None else state.values()
+        shown = shown_of(record, state, values)
+        if len(record.ordinals) == 1:
+            batch.append(RestoredItem(record.number, item_id, record.ordinals[0], shown.attributes, shown.findable))
+        else:
+            id_map.pictures.restore(record.ordinals)
+            id_map.items.restore(record.number, item_id)
+            id_map.put(record.number, (), shown)
         used.add(record.number)
-        report(min(id_map.pictures.count / pictures, 1.0))
-        if shown.findable and state is not None:
-            yield record.number, state.values()
+        if len(batch) == BATCH:
+            id_map.restore_many(batch)
+            batch.clear()
+            report(min(id_map.pictures.count / pictures, 1.0))
+        if shown.findable:
+            yield record.number, values
+    id_map.restore_many(batch)
+    report(1.0)
     id_map.pictures.restored()
     id_map.items.restored(used)

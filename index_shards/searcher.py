@@ -24,6 +24,10 @@ from schemas.errors import InputError
 from schemas.filters import Filter, matches
 
 DEEPER = 4
+# A filter that passes this share is sifted from a walk so much deeper (over the share) and up to so much wider.
+BROAD, DEEPER_BROAD, WIDER_BROAD = 0.25, 1.5, 2.5
+# More items than this are not sifted: each would be looked at in Python.
+BROAD_K = 100
 MAX_OVERTAKEN = 20
 
 
@@ -68,8 +72,8 @@ def search(tiers: Tiers, query: Query) -> Found:
     wanted = query.wanted
     tiers.recent_queries.append(query.vector)
     taken_up_before = tiers.taken_up_count
-    passed = None if wanted is None else passing(wanted, tiers.attributes, tiers.id_map)
-    allowed = None if passed is None else passed.slots
+    passed = None if wanted is None else passing(wanted, tiers.attributes)
+    reach = _reach(tiers, passed, query)
     depth, overtaken = query.k, 0
     while True:
         with tiers.lock:
@@ -77,7 +81,15 @@ def search(tiers: Tiers, query: Query) -> Found:
             eligible = _eligible_of(tiers, view, passed)
         newest = tiers.buffer.search(view, query.vector, eligible, depth)
         # Not before now: what the scan found overwritten had been drained, but not into a graph of earlier.
-        settled = search_graph(tiers.graph, query.vector, depth, allowed, query.exact, tiers.dead_hits)
+        settled = search_graph(
+            tiers.graph,
+            query.vector,
+            math.ceil(reach.deeper * depth),
+            reach.slots,
+            query.exact,
+            tiers.dead_hits,
+            reach.width,
+        )
         taken_up, looked_at = _taken_up_since(tiers, taken_up_before, query.vector)
         with tiers.lock:
             missed = tiers.buffer.start > view.end or tiers.taken_up_count != looked_at
@@ -89,7 +101,32 @@ def search(tiers: Tiers, query: Query) -> Found:
             items = _name_items(tiers, query, *_merged([newest, settled, taken_up, late]))
         if len(items) >= query.k or (newest.complete and settled.complete and late.complete):
             return Found(items, [] if passed is None else passed.unknown_attributes)
-        depth *= DEEPER
+        if passed is not None and reach.slots is None:
+            # Around this query fewer pass than elsewhere.
+            reach = _within(tiers, passed)
+        else:
+            depth *= DEEPER
+
+
+class _Reach(NamedTuple):
+    """How the graph is asked: for the pictures of these slots (None: all), how much deeper, and how much wider."""
+
+    slots: Int64Array | None = None
+    deeper: float = 1.0
+    width: float = 1.0
+
+
+def _reach(tiers: Tiers, passed: Passed | None, query: Query) -> _Reach:
+    """What serves a filter that passes so many: a broad one is sifted from a wider walk, which looks at nobody else."""
+    if passed is None:
+        return _Reach()
+    if query.exact or query.k > BROAD_K or passed.share < BROAD:
+        return _within(tiers, passed)
+    return _Reach(None, DEEPER_BROAD / passed.share, min(WIDER_BROAD, 1 + 2 * WIDER_BROAD * (1 - passed.share)))
+
+
+def _within(tiers: Tiers, passed: Passed) -> _Reach:
+    return _Reach(tiers.id_map.items.slots_of(passed.numbers))
 
 
 def _check(tiers: Tiers, query: Query) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from index_shards.candidates import Candidates, Float32Array, Int64Array, ranked
+from index_shards.candidates import Candidates, Float32Array, Int64Array, Met, ranked
 from index_shards.four_bit_index import FourBitIndex
 from index_shards.hnsw_storage import give_back_freed
 from index_shards.locks import ReadWriteLock
@@ -21,7 +21,7 @@ from index_shards.places import Places
 from index_shards.tombstones import selector_of
 from schemas.cluster import Generation
 
-# Less than half the links of the full graph and coarser distances: to be as good it takes more candidates, and each costs less.
+# Few links and coarse distances: as good as the full graph with more candidates, each of which costs less.
 EF_CONSTRUCTION_TIMES, EF_SEARCH_TIMES = 2, 1.75
 # How many candidates are ranked by what is on disk: this many times as many as wanted, and some more.
 RANKED_TIMES, RANKED_MORE = 2, 30
@@ -170,15 +170,15 @@ class SmallGraph:
 
     # --- searching
 
-    def look(self, query: Float32Array, count: int, ef: int, selector: Any = None) -> Int64Array:
-        """The positions of the `count` best, by their codes, that a walk with `ef` candidates finds, best first."""
+    def look(self, query: Float32Array, count: int, ef: int, selector: Any = None) -> Met:
+        """The `count` best, by their codes, that a walk with `ef` candidates finds, best first."""
         return self._index.walk(query, count, ef, selector)
 
     def look_at_all(self, query: Float32Array, count: int, positions: Int64Array) -> Int64Array:
         """The `count` best of these positions, by their codes, best first."""
         if len(positions) <= count:
             return positions
-        return self._index.scan(query, count, selector_of(positions, len(self)))
+        return self._index.scan(query, count, selector_of(positions, len(self))).positions
 
     def worth_ranking(self, depth: int) -> int:
         """How many of the best by their codes have the `depth` best among them, as good as always."""

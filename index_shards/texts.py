@@ -1,9 +1,10 @@
 """A column of short texts: as Python strings they would take some 60 bytes more each."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from index_shards.candidates import Int64Array
 from index_shards.columns import Column
 
 # A text's place: where it starts, the room there, and how much of it is used, in bytes.
@@ -47,6 +48,17 @@ class TextColumn:
             self._bytes += bytes(room)
         self._bytes[start : start + size] = encoded
         self._places.values[number] = start << _START_SHIFT | room << _ROOM_SHIFT | size
+
+    def fill(self, numbers: Int64Array, texts: Sequence[str]) -> None:
+        """Set texts, as many as numbers of shape (n,), in places that had none; quicker than one by one."""
+        encoded = [text.encode() for text in texts]
+        sizes = np.fromiter(map(len, encoded), np.int64, len(encoded))
+        if sizes.max(initial=0) > MOST_BYTES:
+            raise ValueError(f"a text of {sizes.max()} bytes; at most {MOST_BYTES} are kept")
+        rooms = np.minimum(-(-sizes // _ROOM_STEP) * _ROOM_STEP, MOST_BYTES)
+        starts = len(self._bytes) + np.cumsum(rooms) - rooms
+        self._bytes += b"".join([text.ljust(room, b"\0") for text, room in zip(encoded, rooms.tolist(), strict=True)])
+        self._places.values[numbers] = starts << _START_SHIFT | rooms << _ROOM_SHIFT | sizes
 
     def reach(self, length: int) -> None:
         """Make it at least this long."""

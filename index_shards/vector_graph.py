@@ -4,7 +4,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
 
-from index_shards.candidates import Candidates, Float32Array, Int64Array
+from index_shards.candidates import Candidates, Float32Array, Int64Array, Met
 from index_shards.locks import ReadWriteLock
 from index_shards.places import Places
 
@@ -94,8 +94,8 @@ class VectorGraph(Protocol):
 
     # --- searching; who looks holds the lock for reading, who ranks need not
 
-    def look(self, query: Float32Array, count: int, ef: int, selector: Any = None) -> Int64Array:
-        """The positions of the `count` best that a walk with `ef` candidates finds, best first."""
+    def look(self, query: Float32Array, count: int, ef: int, selector: Any = None) -> Met:
+        """The `count` best that a walk with `ef` candidates finds, best first."""
         ...
 
     def look_at_all(self, query: Float32Array, count: int, positions: Int64Array) -> Int64Array:

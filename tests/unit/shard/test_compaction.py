@@ -8,6 +8,7 @@ import pytest
 import structlog
 
 from index_shards import compaction
+from index_shards.candidates import Float32Array, Met
 from index_shards.compaction import Compaction, Stage
 from index_shards.node.drainer import Drainer
 from index_shards.searcher import Query
@@ -146,8 +147,12 @@ def test_a_worse_graph_is_refused(filled: Filled, monkeypatch: pytest.MonkeyPatc
     while building.stage is Stage.COPYING:
         building.step(256)
     look = building._new.look
-    # A graph that misses every other one.
-    monkeypatch.setattr(building._new, "look", lambda query, count, ef, _=None: look(query, 2 * count, 2 * ef)[::2])
+
+    def every_other(query: Float32Array, count: int, ef: int, _: object = None) -> Met:
+        met = look(query, 2 * count, 2 * ef)
+        return Met(met.positions[::2], met.scores[::2])
+
+    monkeypatch.setattr(building._new, "look", every_other)
     with structlog.testing.capture_logs() as lines:
         while not building.over:
             building.step(256)

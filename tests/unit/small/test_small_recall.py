@@ -40,7 +40,7 @@ def test_codes_alone_would_not_do(graph: SmallGraph, rows: np.ndarray) -> None:
     """The ranking by originals is what brings recall up: the best K by their codes are not the best K."""
     hits = 0
     for query in rows[COUNT:]:
-        by_codes = graph.look(query, K, graph.ef_search)
+        by_codes = graph.look(query, K, graph.ef_search).positions
         hits += len(set(by_codes.tolist()) & set(np.argsort(-(rows[:COUNT] @ query))[:K].tolist()))
     assert hits / (K * QUERIES) < 0.95
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from index_shards.candidates import NOTHING, Candidates, Float32Array, Int64Array
 from index_shards.dead_hits import DeadHits
-from index_shards.local_dimension import local_dimension, widened
+from index_shards.local_dimension import SPREAD, local_dimension, widened
 from index_shards.tombstones import selector_of
 from index_shards.vector_graph import VectorGraph
 
@@ -109,7 +109,9 @@ def _walk(graph: VectorGraph, query: Float32Array, depth: int, dead_hits: DeadHi
     """
     wanted, tombstones = graph.worth_ranking(depth), graph.places.tombstones
     ef = max(math.ceil(width * graph.ef_search), 2 * depth, wanted)
-    met, at_least = graph.look(query, ef, ef), 0
+    # Where nothing is dead, no more are needed than tell how hard it is.
+    count = ef if tombstones.count else min(ef, max(wanted, SPREAD * depth))
+    met, at_least = graph.look(query, count, ef), 0
     while True:
         living = met.positions
         if tombstones.count:
@@ -118,7 +120,7 @@ def _walk(graph: VectorGraph, query: Float32Array, depth: int, dead_hits: DeadHi
             if not at_least:
                 dead_hits.note(_dead_share(alive, depth, len(met.positions)))
         at_least = at_least or widened(ef, local_dimension(met.scores, depth))
-        if len(living) >= max(depth, LIVING_SHARE * ef):
+        if len(living) >= max(depth, LIVING_SHARE * count):
             if ef >= at_least:
                 return living[:wanted]
             ef = at_least
@@ -127,7 +129,8 @@ def _walk(graph: VectorGraph, query: Float32Array, depth: int, dead_hits: DeadHi
             ef = min(8 * ef, max(2 * ef, math.ceil(MORE_DEAD * (ef - len(living)) / (1 - LIVING_SHARE))))
         if ef > WALK_MOST * len(graph):
             return _NONE
-        met = graph.look(query, ef, ef)
+        count = ef
+        met = graph.look(query, count, ef)
 
 
 def _dead_share(living: Int64Array, depth: int, found: int) -> float:

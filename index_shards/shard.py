@@ -30,7 +30,7 @@ from schemas.settings import IndexSettings
 from schemas.vector_record import VectorRecord
 
 # Vectors added under one holding of the graph's lock: while it is searched, and while nobody searches it.
-SLICE, BULK_SLICE = 8, 256
+SLICE, BULK_SLICE = 2, 256
 
 
 class Shard:

@@ -45,7 +45,7 @@ class Child:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 # One system call between fork and exec: safe beside threads.
-                preexec_fn=_die_with_parent,  # noqa: PLW1509
+                preexec_fn=die_with_parent,  # noqa: PLW1509
                 process_group=0,
             )
         self._started_s = time.monotonic()
@@ -94,6 +94,6 @@ def role_command(role: str) -> list[str]:
     return [sys.executable, "-m", "ops.cli", role]
 
 
-def _die_with_parent() -> None:
-    """Runs in the child between fork and exec: the kernel kills it when the thread that started it ends."""
+def die_with_parent() -> None:
+    """Runs in the child: the kernel kills it when the thread that started it ends."""
     _LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -7,7 +7,7 @@ import structlog
 
 from index_shards.compaction import Compaction, Stage
 from index_shards.faiss_api import faiss
-from index_shards.shard import SLICE, Shard
+from index_shards.shard import Shard
 
 log = structlog.get_logger()
 
@@ -16,12 +16,15 @@ DUTY = 0.3
 # Where nothing was applied for a while, what is left in the buffer follows, more slowly.
 IDLE_DUTY = 0.1
 IDLE_S, COMPACTION_LOOK_S = 0.02, 1.0
+# Vectors put into a new graph, which nobody searches yet, before draining has its turn.
+COMPACTION_SLICE = 8
 
 
 class Drainer:
     """Drains one shard, and compacts it when that is due; `compactions` and `refusals` count how those ended.
 
-    `draining` says whether vectors are being moved. After `idle_after_s` without a change, all of the buffer is.
+    `draining` says whether vectors are being moved, `drained_s` for how many seconds they were in all. After
+    `idle_after_s` without a change, all of the buffer is.
 
     Only who holds `permit` compacts: shards that share one never do at the same time. While the shard is searched,
     draining holds its graph's lock for `DUTY` of the time, and compacting takes `compaction_cpu_share` of a core.
@@ -46,6 +49,7 @@ class Drainer:
         self._compaction_s = 0.0
         self._drain_at_s = self._compact_at_s = 0.0
         self.draining = False
+        self.drained_s = 0.0
         self.compactions = self.refusals = 0
 
     @property
@@ -81,6 +85,7 @@ class Drainer:
         self.draining = duty > 0
         if duty and now_s >= self._drain_at_s:
             self._shard.drain()
+            self.drained_s += time.monotonic() - now_s
             self._drain_at_s = self._rested(now_s, duty)
         elif now_s >= self._compact_at_s:
             self._compact()
@@ -112,7 +117,7 @@ class Drainer:
             if self._compaction is None:
                 self._compact_at_s = started_s + COMPACTION_LOOK_S
                 return
-        self._compaction.step(SLICE)
+        self._compaction.step(COMPACTION_SLICE)
         if self._compaction.over:
             self._end_compaction(cancel=False)
         self._compact_at_s = self._rested(started_s, self._cpu_share)

@@ -15,7 +15,7 @@ from aiohttp import web
 from index_shards.faiss_api import faiss
 from index_shards.node.metrics import NodeMetrics
 from index_shards.node.reconciler import Reconciler
-from index_shards.node.search_pool import SearchPool
+from index_shards.node.search_pool import SWITCH_S, SearchPool
 from index_shards.node.server import KEEP_ALIVE_S, NodeServer
 from schemas.cluster_log import read_cluster
 from schemas.errors import LogError, LookaliveError, NotReady, SettingsError
@@ -31,6 +31,7 @@ EVERYWHERE = "0.0.0.0"  # noqa: S104 - compared with, not bound to
 def run_node(settings: Settings) -> int:
     """Run until SIGTERM or SIGINT; the process' exit status (sysexits.h)."""
     faiss.omp_set_num_threads(1)
+    sys.setswitchinterval(SWITCH_S)
     try:
         return asyncio.run(_run(settings))
     except SettingsError as error:

@@ -10,6 +10,9 @@ from typing import ParamSpec, TypeVar
 from index_shards.faiss_api import faiss
 from schemas.errors import Busy
 
+# A search gives the interpreter up several times, and waits so long each time for a thread that applies changes.
+SWITCH_S = 0.0005
+
 Args = ParamSpec("Args")
 Result = TypeVar("Result")
 

@@ -1,10 +1,14 @@
-"""A fresh process to measure in: one BLAS and OpenMP thread each, as a node has, and a memory of its own."""
+"""A fresh process to measure in: threads and their switching as a node has them, and a memory of its own."""
 
 import multiprocessing
 import os
+import sys
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from typing import ParamSpec, TypeVar
+
+from index_shards.node.search_pool import SWITCH_S
+from ops.child import die_with_parent
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -17,5 +21,11 @@ def in_fresh_process(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
     BLAS reads how many threads it may have when it is loaded, so that a process that has numpy cannot ask any more.
     """
     os.environ.update(_THREADS)
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=spawn, initializer=_prepare) as pool:
         return pool.submit(function, *args, **kwargs).result()
+
+
+def _prepare() -> None:
+    sys.setswitchinterval(SWITCH_S)
+    die_with_parent()

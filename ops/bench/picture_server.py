@@ -1,4 +1,4 @@
-"""A small web server of pictures, for benchmarks and tests: one that is well, hangs, or answers 500."""
+"""A small web server of pictures, for benchmarks and tests: one that is well, hangs, or answers 500 until it heals."""
 
 import threading
 from collections import Counter
@@ -15,13 +15,17 @@ IDLE_S = 30.0
 
 
 class PictureServer:
-    """Serves pictures with entity tags on a port of its own of 127.0.0.1, and counts what it answers by status."""
+    """Serves pictures with entity tags on a port of its own of 127.0.0.1, and counts what it answers by status.
 
-    def __init__(self, pictures: Pictures, health: Health = "well") -> None:
+    A failing one heals by itself after `failures` answers, or never.
+    """
+
+    def __init__(self, pictures: Pictures, health: Health = "well", failures: int | None = None) -> None:
         self.answers: Counter[int] = Counter()
         self.sent_bytes = 0
         self._pictures = pictures
         self._health = health
+        self._failures_left = failures
         self._released = threading.Event()
         self._lock = threading.Lock()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler_of(self))
@@ -38,6 +42,11 @@ class PictureServer:
         """Whoever was left hanging is answered now, and whoever comes later at once."""
         self._released.set()
 
+    def heal(self) -> None:
+        """Whoever asks from now on gets pictures."""
+        self._health = "well"
+        self.release()
+
     def close(self) -> None:
         """Stop listening; hanging answers end."""
         self.release()
@@ -50,7 +59,7 @@ class PictureServer:
         if self._health == "hanging":
             self._released.wait()
         status, tag, body = 500, "", b""
-        if self._health != "failing":
+        if not self._fails():
             data = self._pictures(path)
             tag = "" if data is None else f'"{blake2b(data, digest_size=8).hexdigest()}"'
             status = 404 if data is None else 304 if tag == known_tag else 200
@@ -59,6 +68,14 @@ class PictureServer:
             self.answers[status] += 1
             self.sent_bytes += len(body)
         return status, tag, body
+
+    def _fails(self) -> bool:
+        with self._lock:
+            if self._health != "failing" or self._failures_left == 0:
+                return False
+            if self._failures_left is not None:
+                self._failures_left -= 1
+            return True
 
 
 def _handler_of(server: PictureServer) -> type[BaseHTTPRequestHandler]:

@@ -38,10 +38,11 @@ class Change(NamedTuple):
 
 
 class ShardDriver:
-    """One shard and the numbers of the items that live in it."""
+    """One shard, the numbers of the items that live in it, and how many seconds `kept` spent draining."""
 
     def __init__(self, folder: Path, dimension: int, index: IndexSettings) -> None:
         self.live: set[int] = set()
+        self.drained_s = 0.0
         self._folder, self._index = folder, index
         self._generation = generation_of(dimension, index)
         self._version = 0
@@ -110,6 +111,7 @@ class ShardDriver:
             yield drainer
         finally:
             drainer.stop(DRAINER_STOP_S)
+            self.drained_s += drainer.drained_s
 
     # --- reading
 

@@ -5,9 +5,9 @@ one vector at a time, which holds searches up least. What each is sent, and when
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import NamedTuple
 
 import numpy as np
@@ -27,7 +27,7 @@ LEAD_S = 0.2
 
 SEARCHES_PER_S = 200
 CYCLES = 4
-TIMES_AT_MOST, RATE_AT_LEAST = 4.0, 0.95
+TIMES_AT_MOST, RATE_AT_LEAST, DUTY = 4.0, 0.95, 0.3
 PEER = "hnswlib"
 SHARD, QUIET, RAW = "shard", "shard without writes", "locked raw FAISS"
 
@@ -73,12 +73,16 @@ def measure(bench: Workbench) -> list[Row]:
             searched, wrote = _run(bench, system, writes, seed=bench.plan.seed + cycle)
             latencies[name].append(searched.latencies_s * 1000)
             elapsed_s[name] += 0.0 if wrote is None else wrote.elapsed_s
+    drained_share = bench.filling().driver.drained_s / elapsed_s[SHARD]
     sent = sum(len(window.numbers) for window in windows)
     heard = {
         name: Heard(np.concatenate(latencies[name]), sent / elapsed_s[name] if elapsed_s[name] else 0.0)
         for name in systems
     }
-    return _rows(heard)
+    return [
+        *_rows(heard),
+        row("share of the time spent draining", drained_share, "share", at_most=DUTY),
+    ]
 
 
 def _systems(bench: Workbench) -> dict[str, System]:
@@ -90,12 +94,21 @@ def _systems(bench: Workbench) -> dict[str, System]:
         lambda number: driver.apply(changes.deletes.pop(number)),
         driver.kept,
     )
-    systems = {QUIET: ours, SHARD: ours, RAW: _locked(bench, raw)}
+    systems = {QUIET: ours._replace(keep=lambda: _at_rest(driver)), SHARD: ours, RAW: _locked(bench, raw)}
     peer = bench.peer(PEER)
     if peer is not None:
         systems[f"locked {PEER}"] = _locked(bench, peer.peer)
     _warm_up(bench, driver, raw)
     return systems
+
+
+@contextmanager
+def _at_rest(driver: ShardDriver) -> Iterator[None]:
+    """Nothing to drain is left from the window before."""
+    while driver.shard.wants_drain:
+        driver.shard.drain()
+    with driver.kept():
+        yield
 
 
 class _Ahead:

@@ -6,7 +6,7 @@ GPU := $(shell command -v nvidia-smi >/dev/null 2>&1 && nvidia-smi -L >/dev/null
 STAMP := $(VENV)/.installed-$(GPU)
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help setup lock demo check test unit process browser screenshots soak bench clean
+.PHONY: help setup lock demo check test unit process broker kafka browser screenshots soak bench clean
 
 help:           ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -15,7 +15,7 @@ setup: $(STAMP)   ## create .venv with everything lookalive needs
 
 $(STAMP): pyproject.toml requirements/$(GPU).txt requirements/uv.txt
 	@command -v $(PYTHON) >/dev/null || { echo "lookalive needs $(PYTHON); set PYTHON=/path/to/python3.11 or newer"; exit 1; }
-	@echo "setup: $(VENV) with the $(GPU) requirements (about 5 GB with torch; a minute or two)"
+	@echo "setup: $(VENV) with the $(GPU) requirements (about 6 GB with torch; a minute or two)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements/uv.txt
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/$(GPU).txt
@@ -29,8 +29,8 @@ lock:           ## resolve the requirements again (names, versions and hashes on
 	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["bench"], sep="\n")' | \
 	  $(BIN)/uv pip compile - -c requirements/cpu.txt --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header --no-annotate -q -o requirements/bench.txt
 
-demo: setup     ## the page, on a whole system with a sample catalogue that keeps changing (IMAGES=folder for your own)
-	@$(BIN)/lookalive demo $(if $(IMAGES),--images "$(IMAGES)")
+demo: setup     ## the page, on a whole system with a sample catalogue that keeps changing (IMAGES=folder for your own; PORT, DATA_DIR)
+	@$(BIN)/lookalive demo $(if $(IMAGES),--images "$(IMAGES)") $(if $(PORT),--port $(PORT)) $(if $(DATA_DIR),--data-dir "$(DATA_DIR)")
 
 check: setup    ## ruff and mypy --strict
 	$(BIN)/ruff check .
@@ -39,6 +39,7 @@ check: setup    ## ruff and mypy --strict
 
 test: check     ## check, then every test
 	@tests/browser/setup.sh $(VENV)/browser-tests
+	@tests/broker/setup.sh $(BIN)/python
 	$(PYTEST) tests
 
 unit: setup     ## the pure, fast tests alone
@@ -46,6 +47,14 @@ unit: setup     ## the pure, fast tests alone
 
 process: setup  ## the tests with real processes alone
 	$(PYTEST) tests/process
+
+broker: setup   ## the tests on a real Apache Kafka alone (Java 17 and Maven: installed where that is possible)
+	@tests/broker/setup.sh $(BIN)/python
+	$(PYTEST) tests/broker
+
+kafka: setup    ## one durable Apache Kafka alone, under .lookalive/kafka; it prints where it listens
+	@tests/broker/setup.sh $(BIN)/python
+	$(BIN)/python -m ops.local_kafka --folder .lookalive/kafka
 
 browser: setup  ## the tests of the page alone, in Debian's Chromium (installed where that is possible)
 	@tests/browser/setup.sh $(VENV)/browser-tests
@@ -56,6 +65,8 @@ screenshots: setup  ## take the README's pictures of the page from a demo that r
 
 soak: setup     ## what takes longer than continuous integration may: many rounds of kills, each with a seed of its own
 	SOAK_ROUNDS=10 $(PYTEST) tests/process/test_killed_roles.py tests/process/test_node_sigkill.py -rP
+	@tests/broker/setup.sh $(BIN)/python
+	CRASH_S=300 CRASH_SEEDS=3 CRASH_BROKER_KILLS=3 $(PYTEST) tests/broker/test_killed_on_kafka.py -rP
 
 bench: setup    ## a shard beside raw FAISS and other libraries (ITEMS=200000, ONLY=group)
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/bench.txt || { \

@@ -46,6 +46,11 @@ class _Format(NamedTuple):
     reader: Callable[[io.BytesIO], ImageFile.ImageFile]
 
 
+def _is_heic(head: bytes) -> bool:
+    """The same container with the brands of HEIF's HEVC pictures (ISO/IEC 23008-12), as telephones write them."""
+    return head[4:8] == b"ftyp" and head[8:12] in (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
+
+
 def _is_avif(head: bytes) -> bool:
     """An ISO media file whose brands say AVIF; HEIC has the same container."""
     brands = head[8 : int.from_bytes(head[:4], "big")]
@@ -129,6 +134,8 @@ def _open(data: bytes) -> ImageFile.ImageFile:
         if known.starts(data[:64]):
             return known.reader(io.BytesIO(data))
     names = ", ".join(known.name for known in _FORMATS)
+    if _is_heic(data[:64]):
+        raise ImageRejected(f"HEIC is not read: export as JPEG ({names} are read)", code="image_unsupported")
     what = "an HTML or XML document" if data.lstrip()[:1] == b"<" else "unknown bytes"
     raise ImageRejected(f"{what}, not a picture: {names} are read", code="image_unsupported")
 

@@ -204,7 +204,10 @@ def read_file_url(ref: str, images: ImageSettings) -> bytes:
         return _read_plain_file(real, images.max_bytes, ref)
     except (OSError, RuntimeError) as error:  # RuntimeError: a loop of symbolic links
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise ImageRejected(f"{_short(ref)} cannot be read: {reason}", code="image_unreachable") from error
+        number = error.errno if isinstance(error, OSError) else None
+        raise ImageRejected(
+            f"{_short(ref)} cannot be read: {reason}", code="image_unreachable", errno=number
+        ) from error
 
 
 def path_of_file_url(ref: str) -> Path:

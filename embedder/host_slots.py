@@ -27,7 +27,7 @@ log = structlog.get_logger()
 
 
 class HostDown(ImageRejected):
-    """The host has failed again and again, and is left alone for a while."""
+    """The host has failed again and again, and is left alone for a while: `pause_s` seconds from now on."""
 
     def __init__(self, host: str, pause_s: float) -> None:
         super().__init__(
@@ -37,6 +37,7 @@ class HostDown(ImageRejected):
             temporary=True,
             host=host,
         )
+        self.pause_s = max(pause_s, 0.0)
 
 
 class _Host:

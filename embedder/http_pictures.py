@@ -46,6 +46,7 @@ class HttpPictures:
 
     async def _get(self, target: Target, held: Validator | None) -> tuple[Slot, HttpPicture]:
         """The answer of the first attempt that has one, with the slot it was made in."""
+        failed: ImageRejected | None = None
         async for attempt in stamina.retry_context(
             on=worth_another_try,
             attempts=self._attempts,
@@ -55,10 +56,11 @@ class HttpPictures:
             wait_jitter=JITTER_S,
         ):
             with attempt:
-                slot = await self._slots.acquire(target.origin)
+                slot = await room_at(self._slots, target.origin, failed)
                 try:
                     answer = await self._http.get(target, held)
                 except BaseException as error:
+                    failed = error if isinstance(error, ImageRejected) else None
                     judge(slot, error)
                     slot.release()
                     raise
@@ -74,6 +76,18 @@ class HttpPictures:
         if answer.etag or answer.last_modified:
             self._validators.remember(ref, Validator(answer.url, answer.etag, answer.last_modified, digest))
         return Fetched(answer.data, digest)
+
+
+async def room_at(slots: HostSlots, name: str, failed: ImageRejected | None) -> Slot:
+    """A slot; where the host came to be left alone after it `failed` in the same fetch, that failure says more.
+
+    Raises:
+        ImageRejected: the host is left alone.
+    """
+    try:
+        return await slots.acquire(name)
+    except HostDown as down:
+        raise (down if failed is None else failed) from None
 
 
 def worth_another_try(error: Exception) -> bool:

@@ -9,7 +9,15 @@ import stamina
 
 from embedder.fetched import Fetched, Known, Validator, Validators, picture_digest
 from embedder.host_slots import HostSlots, Slot
-from embedder.http_pictures import FIRST_WAIT_S, JITTER_S, LONGEST_WAIT_S, judge, quiet_retries, worth_another_try
+from embedder.http_pictures import (
+    FIRST_WAIT_S,
+    JITTER_S,
+    LONGEST_WAIT_S,
+    judge,
+    quiet_retries,
+    room_at,
+    worth_another_try,
+)
 from schemas.errors import ImageRejected
 from schemas.settings import ImageSettings
 
@@ -85,6 +93,7 @@ class ObjectPictures:
         return bucket, path
 
     async def _get(self, ref: str, bucket: str, path: str, known: Known) -> tuple[Slot, Fetched]:
+        failed: ImageRejected | None = None
         async for attempt in stamina.retry_context(
             on=worth_another_try,
             attempts=self._images.fetch_attempts,
@@ -94,10 +103,11 @@ class ObjectPictures:
             wait_jitter=JITTER_S,
         ):
             with attempt:
-                slot = await self._slots.acquire(bucket)
+                slot = await room_at(self._slots, bucket, failed)
                 try:
                     fetched = await self._read(ref, path, known)
                 except BaseException as error:
+                    failed = error if isinstance(error, ImageRejected) else None
                     judge(slot, error)
                     slot.release()
                     raise

@@ -9,14 +9,24 @@ from typing import NamedTuple
 
 import numpy as np
 
-from index_shards.item_table import ItemTable, RestoredItem
-from index_shards.picture_table import PictureTable, slot_of
+from index_shards.item_table import ItemTable
+from index_shards.picture_table import SLOT_MASK, PictureTable, slot_of
 
 
 class Shown(NamedTuple):
     """An item as searches shall see it; it has at least one picture."""
 
     ordinals: Sequence[int]
+    attributes: bytes
+    findable: bool
+
+
+class RestoredItem(NamedTuple):
+    """An item with one picture, as it was when a snapshot was written."""
+
+    number: int
+    item_id: str
+    ordinal: int
     attributes: bytes
     findable: bool
 
@@ -49,13 +59,12 @@ class IdMap:
 
     def restore_many(self, items: Sequence[RestoredItem]) -> None:
         """Show items with one picture each, as a snapshot had them."""
-        self.items.restore_many(items)
-        count = len(items)
-        self.pictures.restore_many(
-            np.fromiter((item.ordinal for item in items), np.int64, count),
-            np.fromiter((item.number for item in items), np.int64, count),
-            np.fromiter((item.findable for item in items), np.bool_, count),
-        )
+        if not items:
+            return
+        numbers, ids, ordinals, attributes, findable = zip(*items, strict=True)
+        at, pictures, seen = np.array(numbers), np.array(ordinals), np.array(findable)
+        self.items.restore_many(at, ids, attributes, pictures & SLOT_MASK, seen)
+        self.pictures.restore_many(pictures, at, seen)
 
     def remove(self, number: int, before: Sequence[int]) -> Touched:
         """Forget an item that has these pictures, and its number."""

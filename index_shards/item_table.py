@@ -5,35 +5,19 @@ in a column; the others' further pictures are rows of `_more_items` and `_more_s
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from pyroaring import BitMap
 
+from index_shards.candidates import BoolArray, Int64Array
 from index_shards.columns import Column
-from index_shards.picture_table import slot_of
 from index_shards.texts import TextColumn
 
 NO_ATTRIBUTES = b"{}"
 NOBODY = (1 << 32) - 1
 
 Numbers = npt.NDArray[np.uint32]
-
-
-class RestoredItem(NamedTuple):
-    """An item with one picture, as it was when a snapshot was written."""
-
-    number: int
-    item_id: str
-    ordinal: int
-    attributes: bytes
-    findable: bool
-
-    @property
-    def slot(self) -> int:
-        """The slot of its picture."""
-        return slot_of(self.ordinal)
 
 
 class ItemTable:
@@ -66,16 +50,22 @@ class ItemTable:
         self.ids[number] = item_id
         self._first_slot.values[number] = NOBODY
 
-    def restore_many(self, items: Sequence[RestoredItem]) -> None:
-        """The same of items with one picture each, as they shall be seen; quicker than one by one."""
-        numbers = np.fromiter((item.number for item in items), np.int64, len(items))
+    def restore_many(
+        self,
+        numbers: Int64Array,
+        ids: Sequence[str],
+        attributes: Sequence[bytes],
+        slots: Int64Array,
+        findable: BoolArray,
+    ) -> None:
+        """The same of items with one picture each, as they shall be seen; all of shape (n,)."""
         self._reach(int(numbers.max(initial=-1)) + 1)
-        self.ids.fill(numbers, [item.item_id for item in items])
-        for item in items:
-            self.attributes[item.number] = item.attributes
-        self._first_slot.values[numbers] = [item.slot for item in items]
-        self.findable.values[numbers] = findable = [item.findable for item in items]
-        self.findable_count += sum(findable)
+        self.ids.fill(numbers, ids)
+        for number, encoded in zip(numbers.tolist(), attributes, strict=True):
+            self.attributes[number] = encoded
+        self._first_slot.values[numbers] = slots
+        self.findable.values[numbers] = findable
+        self.findable_count += int(np.count_nonzero(findable))
 
     def restored(self, used: BitMap) -> None:
         """Take every other number as free."""

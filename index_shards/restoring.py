@@ -1,7 +1,9 @@
 """What of a shard goes into a snapshot, and how it grows back from one."""
 
+import gc
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +14,8 @@ from pyroaring import BitMap
 from index_shards.applying import shown_of
 from index_shards.candidates import Int64Array
 from index_shards.graph_kinds import load_graph
+from index_shards.id_map import RestoredItem
 from index_shards.item_store import ItemStore, Offsets
-from index_shards.item_table import RestoredItem
 from index_shards.snapshot import Snapshot
 from index_shards.tiers import Tiers
 from schemas.cluster import Generation
@@ -83,7 +85,8 @@ def _name_everything(tiers: Tiers, store: ItemStore, report: Callable[[float], N
     Raises:
         ValueError: a record has a picture whose vector is not there.
     """
-    tiers.attributes.add_many(_named(tiers, store, report))
+    with _uncollected():
+        tiers.attributes.add_many(_named(tiers, store, report))
     graph, pictures = tiers.graph, tiers.id_map.pictures
     live = pictures.live()
     settled = graph.places.ordinals[: len(graph)]
@@ -94,6 +97,18 @@ def _name_everything(tiers: Tiers, store: ItemStore, report: Callable[[float], N
     graph.places.tombstones.mark_all(~pictures.findable(settled))
     for ordinal in fresh.tolist():
         tiers.buffer.hide(ordinal, not tiers.id_map.is_visible(ordinal))
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """No looking for cycles among millions of objects that are all there to stay."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _named(tiers: Tiers, store: ItemStore, report: Callable[[float], None]) -> Iterator[tuple[int, dict[str, Any]]]:

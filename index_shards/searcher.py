@@ -1,6 +1,7 @@
 """One search over both tiers: scan the buffer, walk the graph, look again at the buffer, and name the items."""
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -74,7 +75,7 @@ def search(tiers: Tiers, query: Query) -> Found:
     taken_up_before = tiers.taken_up_count
     passed = None if wanted is None else passing(wanted, tiers.attributes)
     reach = _reach(tiers, passed, query)
-    depth, overtaken = query.k, 0
+    depth, overtaken = query.k + (query.exclude is not None), 0
     while True:
         with tiers.lock:
             view = tiers.buffer.view()
@@ -99,13 +100,19 @@ def search(tiers: Tiers, query: Query) -> Found:
             since = tiers.buffer.view(view.end)
             late = tiers.buffer.search(since, query.vector, ~since.hidden, depth)
             items = _name_items(tiers, query, *_merged([newest, settled, taken_up, late]))
-        if len(items) >= query.k or (newest.complete and settled.complete and late.complete):
+        if _is_final(items, query.k, (newest, settled, late)):
             return Found(items, [] if passed is None else passed.unknown_attributes)
         if passed is not None and reach.slots is None:
             # Around this query fewer pass than elsewhere.
             reach = _within(tiers, passed)
         else:
             depth *= DEEPER
+
+
+def _is_final(items: list[FoundItem], k: int, parts: Sequence[Candidates]) -> bool:
+    """Whether nothing that was not looked at may be better than the last item: of each part, what scores lower."""
+    unseen = [part.scores.min(initial=math.inf) for part in parts if not part.complete]
+    return not unseen or (len(items) >= k and items[k - 1].score >= max(unseen))
 
 
 class _Reach(NamedTuple):
@@ -178,6 +185,7 @@ def _name_items(tiers: Tiers, query: Query, ordinals: Int64Array, scores: Float6
     more = pictures.more_owners
     findable = items.findable.values
     found: dict[int, FoundItem] = {}
+    asked = query.wanted is not None or query.exclude is not None
     last_score = 0.0
     for slot, owner, score in zip(slots.tolist(), owners, scores[there].tolist(), strict=True):
         if score < last_score and len(found) >= query.k:
@@ -186,7 +194,7 @@ def _name_items(tiers: Tiers, query: Query, ordinals: Int64Array, scores: Float6
             if number in found or not findable[number]:
                 continue
             item = FoundItem(items.ids[number], score, items.attributes[number])
-            if _passes(item, query):
+            if not asked or _passes(item, query):
                 found[number] = item
                 last_score = score
     return sorted(found.values(), key=_best_first)[: query.k]

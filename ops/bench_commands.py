@@ -1,5 +1,6 @@
 """`lookalive bench`: measure, each figure beside a raw baseline of the same run."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +11,14 @@ from ops.bench.runbook_kinds import Kind
 from ops.console import out, spoken_errors
 
 bench = typer.Typer(no_args_is_help=True, help="Measure, beside raw baselines of the same run.")
+
+
+class StreamPart(StrEnum):
+    """The parts of `lookalive bench stream`."""
+
+    RATES = "rates"
+    FRESHNESS = "freshness"
+
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="print JSON for scripts")]
 VECTOR_FILES = ".fbin, .u8bin or .npy; rows are brought to unit length"
@@ -61,6 +70,35 @@ def hosts_command(
     with spoken_errors(as_json):
         rows = bench_hosts(plan, (lambda line: None) if as_json else say)
     raise typer.Exit(0 if show("hosts", rows, as_json) else 1)
+
+
+@bench.command("stream")
+def stream_command(
+    count: Annotated[int, typer.Option(min=1000, help="changes of each kind for the rates per core")] = 20_000,
+    rate: Annotated[list[int] | None, typer.Option(min=1, help="changes per second of the freshness; repeat")] = None,
+    seconds: Annotated[float, typer.Option(min=1, help="how long changes come at each rate")] = 30.0,
+    only: Annotated[StreamPart | None, typer.Option(help="measure this part alone")] = None,
+    kafka: Annotated[str | None, typer.Option(help="HOST:PORT of an empty Kafka; else the embedded broker")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="another seed draws other changes")] = 1,
+    as_json: JsonFlag = False,
+) -> None:
+    """Measure changes per second and core beside a no-op Faust agent, and freshness at given rates of changes."""
+    from ops.cli import read_settings
+
+    settings = read_settings({"kafka.bootstrap_servers": kafka})
+    from ops.bench.report import Row, show
+    from ops.bench.stream_freshness import bench_freshness
+    from ops.bench.stream_rates import bench_rates
+    from ops.running import say
+
+    rows: list[Row] = []
+    with spoken_errors(as_json):
+        if only in (None, StreamPart.RATES):
+            rows += bench_rates(settings, count, seed)
+        if only in (None, StreamPart.FRESHNESS):
+            spoken = (lambda line: None) if as_json else say
+            rows += bench_freshness(settings, rate or [100, 500, 1000], seconds, seed, spoken)
+    raise typer.Exit(0 if show("stream", rows, as_json) else 1)
 
 
 @bench.command("runbook")

@@ -23,7 +23,7 @@ from schemas.errors import InputError, NotReady
 from schemas.settings import KafkaSettings, Settings
 
 SHOWN_BAD_ROWS, KEPT_BAD_ROWS = 10, 100
-SAMPLED_ITEMS, COUNTED_REJECTS = 500, 1_000_000
+SAMPLED_ITEMS, COUNTED_REJECTS, SHOWN_REJECTS = 500, 1_000_000, 3
 SAVE_EVERY_S, SAVE_EVERY_ROWS = 1.0, 20_000
 Agree = Callable[[Candidates], bool]
 """Asked before items are deleted."""
@@ -47,8 +47,8 @@ class LoadPlan(msgspec.Struct, frozen=True, kw_only=True):
 class LoadSummary(msgspec.Struct, kw_only=True):
     """What a load did; `rejected` counts what was refused until it settled, None where that was not waited for.
 
-    `resumed_at` is the row behind which it went on; `bad` are the first bad rows; `delays` are of a sample of its
-    items, once they are searchable.
+    `refused` are the newest of those in words, `bad` the first bad rows. `resumed_at` is the row behind which it went
+    on; `delays` are of a sample of its items, once they are searchable.
     """
 
     sent: int = 0
@@ -61,18 +61,20 @@ class LoadSummary(msgspec.Struct, kw_only=True):
     settled: bool = False
     rejected: int | None = None
     dry_run: bool = False
+    refused: list[str] = []
     delays: Delays | None = None
 
     def sentence(self) -> str:
         """The summary for people."""
         verb = "would send" if self.dry_run else "sent"
-        words = [f"{verb} {self.sent} items in {self.seconds:.1f} s ({self.items_per_s:.0f}/s)"]
+        words = [f"{verb} {counted(self.sent, 'item')} in {self.seconds:.1f} s ({self.items_per_s:.0f}/s)"]
         if self.resumed_at:
             words.append(f"went on behind row {self.resumed_at}, where an earlier run ended")
         if self.bad_rows:
-            words.append(f"{self.bad_rows} rows could not be read")
+            words.append(f"{counted(self.bad_rows, 'row')} could not be read")
         if self.pruned is not None:
-            words.append(f"{self.pruned} items {'would be' if self.dry_run else 'were'} deleted")
+            were = "would be" if self.dry_run else "was" if self.pruned == 1 else "were"
+            words.append(f"{counted(self.pruned, 'item')} {were} deleted")
         if self.settled:
             words.append("everything is through")
         if self.rejected:
@@ -82,12 +84,18 @@ class LoadSummary(msgspec.Struct, kw_only=True):
         return "; ".join(words)
 
 
+def counted(count: int, noun: str) -> str:
+    """`1 item`, `2 items`."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
 class Loader:
     """One load. The source is read in its order; what the broker has acknowledged is noted every second."""
 
     def __init__(self, settings: Settings, plan: LoadPlan, progress: Progress) -> None:
         self._settings, self._plan, self._progress = settings, plan, progress
-        self._kafka: KafkaSettings | None = None
+        self.kafka: KafkaSettings | None = None
+        self._noted_row, self._sent_all = 0, False
         self._sample: list[str] = []
         self._started = self._saved = time.monotonic()
         self.summary = LoadSummary(dry_run=plan.dry_run)
@@ -106,34 +114,48 @@ class Loader:
             path, shape = fetched.path, msgspec.structs.replace(shape, base=shape.base or fetched.base)
         scope = parse_scope(plan.prune_scope)
         source = open_source(path, shape)
+        if left_out := source.left_out():
+            err.print(left_out, highlight=False, markup=False, soft_wrap=True)
         if not plan.dry_run or plan.prune:
-            self._kafka = kafka_of(self._settings)
+            self.kafka = kafka_of(self._settings)
         file = None if plan.dry_run else self._progress_file(source)
         state = self._state(file)
-        self.summary.resumed_at = state.row
-        rejects_before = reject_ends(self._kafka) if self._kafka is not None and plan.wait_s > 0 else None
-        writer = None if plan.dry_run or self._kafka is None else CatalogWriter(self._kafka)
+        self.summary.resumed_at = self._noted_row = state.row
+        rejects_before = reject_ends(self.kafka) if self.kafka is not None and plan.wait_s > 0 else None
+        writer = None if plan.dry_run or self.kafka is None else CatalogWriter(self.kafka)
         try:
             self._send(source, writer, file, state)
             if plan.prune:
-                assert self._kafka is not None
-                found = missing_items(self._kafka, self._named(source), scope, state.started_us)
+                assert self.kafka is not None
+                found = missing_items(self.kafka, self._named(source), scope, state.started_us)
                 self._prune(found, writer, state, agree)
         finally:
             if writer is not None:
                 writer.close()
-        state.done = True
+        state.done = self._sent_all = True
         if file is not None:
             file.write(state)
         self._finish(state, rejects_before)
         return self.summary
+
+    def how_to_go_on(self) -> str:
+        """What a run that is cut off now has done, for the one who cut it off."""
+        if self._plan.dry_run:
+            return "stopped; nothing was sent"
+        if self._sent_all:
+            return "stopped; everything was sent, and goes on being applied"
+        if not self._noted_row:
+            return "stopped; the same command begins again at the first row"
+        return f"stopped behind row {self._noted_row}; the same command goes on there"
 
     def _send(
         self, source: CatalogSource, writer: CatalogWriter | None, file: ProgressFile | None, state: LoadProgress
     ) -> None:
         plan, total = self._plan, source.count()
         shown = total if plan.limit is None else min(plan.limit, total or plan.limit)
-        task = self._progress.add_task("sending", total=shown, completed=state.row, note="")
+        self._progress.start()
+        verb = "checking" if writer is None else "sending"
+        task = self._progress.add_task(verb, total=shown, completed=state.row, note="")
         sent_before = state.sent
         for number, row in source.rows(after=state.row):
             if plan.limit is not None and number > plan.limit:
@@ -163,10 +185,11 @@ class Loader:
         writer.flush()
         file.write(state)
         self._saved = time.monotonic()
+        self._noted_row = state.row
 
     def _say_bad_row(self, row: BadRow, state: LoadProgress) -> None:
         state.bad_rows += 1
-        said = f"row {row.row}: {row.message}"
+        said = f"{row.where}: {row.message}"
         if self._plan.strict:
             raise InputError(f"{said}; nothing behind it was sent (--strict)", code="bad_row", row=row.row)
         if state.bad_rows <= KEPT_BAD_ROWS:
@@ -210,19 +233,21 @@ class Loader:
 
     def _finish(self, state: LoadProgress, rejects_before: dict[int, int] | None) -> None:
         summary = self.summary
-        if self._kafka is not None and self._plan.wait_s > 0 and not self._plan.dry_run:
-            self._follow(self._kafka)
+        if self.kafka is not None and self._plan.wait_s > 0 and not self._plan.dry_run:
+            self._follow(self.kafka)
         summary.seconds = time.monotonic() - self._started
         summary.items_per_s = summary.sent / max(summary.seconds, 1e-9)
         summary.bad_rows, summary.bad = state.bad_rows, state.bad
-        if summary.settled and self._kafka is not None:
-            summary.rejected = len(read_rejects(self._kafka, COUNTED_REJECTS, since=rejects_before))
+        if summary.settled and self.kafka is not None:
+            rejects = read_rejects(self.kafka, COUNTED_REJECTS, since=rejects_before)
+            summary.rejected = len(rejects)
+            summary.refused = [f"{r.item_id}: {r.message} ({r.reason})" for r in rejects[:SHOWN_REJECTS]]
             summary.delays = sampled_delays(router_of(self._settings), self._sample)
 
     def _progress_file(self, source: CatalogSource) -> ProgressFile:
         """Of another log, other contents, or other options than before, there is nothing to go on with."""
-        assert self._kafka is not None
-        installation = read_cluster(self._kafka).installation
+        assert self.kafka is not None
+        installation = read_cluster(self.kafka).installation
         if installation is None:
             raise NotReady("this Kafka holds no lookalive installation yet: start `lookalive up` with it first")
         plan = self._plan
@@ -235,7 +260,10 @@ class Loader:
         held = None if file is None or self._plan.restart else file.read()
         if held is None:
             return LoadProgress(source=self._plan.source, started_us=now_us())
-        err.print(f"going on behind row {held.row}, where an earlier run ended; --restart begins at the first row")
+        err.print(
+            f"going on behind row {held.row}, where an earlier run ended; --restart begins at the first row",
+            soft_wrap=True,
+        )
         return held
 
     def _follow(self, kafka: KafkaSettings) -> None:
@@ -247,7 +275,8 @@ class Loader:
             now = sum(left.values())
             most = max(most, now)
             if task is None:
-                task = self._progress.add_task("applying", total=most, note="")
+                self._progress.start()
+                task = self._progress.add_task("applying all that is under way", total=most, note="")
             note = ", ".join(f"{count} to {stage}" for stage, count in left.items() if count)
             self._progress.update(task, total=most, completed=most - now, note=note)
 

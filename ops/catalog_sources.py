@@ -6,14 +6,12 @@ from pathlib import Path
 from ops.sources.csv_table import CsvTable
 from ops.sources.jsonl_table import JsonlTable
 from ops.sources.parquet_table import ParquetTable
-from ops.sources.picture_folder import PictureFolder
+from ops.sources.picture_folder import TABLE, PictureFolder
 from ops.sources.row_shape import PLAIN, RowShape
 from ops.sources.source import BadRow, CatalogSource, Row
 from schemas.errors import InputError
 
 __all__ = ["BadRow", "CatalogSource", "Row", "open_source"]
-
-FOLDER_TABLE = "items.csv"
 
 _TABLES: dict[str, Callable[[Path, RowShape], CatalogSource]] = {
     ".csv": CsvTable,
@@ -49,7 +47,7 @@ def open_source(path: Path, shape: RowShape = PLAIN) -> CatalogSource:
 
 
 def _folder_source(folder: Path, shape: RowShape) -> CatalogSource:
-    table = folder / FOLDER_TABLE
+    table = folder / TABLE
     if table.is_file():
         try:
             found = CsvTable(table, shape)

@@ -52,4 +52,4 @@ class ChangeLine:
 
     def _summary(self) -> str:
         typical = f", typically after {statistics.median(self._delays):.0f} ms" if self._delays else ""
-        return f"({self._count} changes so far{typical})"
+        return f"({self._count} change{'' if self._count == 1 else 's'} so far{typical})"

@@ -32,7 +32,7 @@ def read_settings(overrides: dict[str, object] | None = None) -> Settings:
 @app.command()
 def up(
     kafka: Annotated[
-        str | None, typer.Option(help="HOST:PORT of a Kafka cluster; without it, the embedded broker")
+        str | None, typer.Option(help="HOST:PORT of a cluster, or local for a durable one; without it, embedded")
     ] = None,
     port: Annotated[int | None, typer.Option(help="the router's port; 0: any free one")] = None,
     shards: Annotated[int | None, typer.Option(help="shards of a new generation")] = None,
@@ -134,9 +134,11 @@ def _add_groups() -> None:
     from ops.schema_commands import schema
     from ops.search_commands import search
     from ops.shard_commands import shards
+    from ops.watch_commands import watch
 
     app.add_typer(catalog, name="catalog")
     app.add_typer(shards, name="shards")
+    app.add_typer(watch, name="watch")
     app.add_typer(bench, name="bench")
     app.add_typer(schema, name="schema")
     app.command()(search)

@@ -1,6 +1,7 @@
 """`lookalive demo`: the whole system with a catalogue streaming in, searched and changed while you look."""
 
 import itertools
+import shlex
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,10 +16,10 @@ from ops.catalog_sources import BadRow, open_source
 from ops.catalog_writer import CatalogWriter, now_us
 from ops.change_line import ChangeLine
 from ops.console import print_table, progress_bar, speak_error
-from ops.endpoints import Endpoints, kafka_of
+from ops.endpoints import Endpoints, command_line, kafka_of
 from ops.freshness import item_delay_ms, sampled_delays
 from ops.live_ear import LiveEar
-from ops.running import say, say_where, wait_ready
+from ops.running import say, say_where, started, wait_ready
 from ops.sample_catalog import draw_catalog, live_changes
 from ops.search_commands import hit_rows, search_router
 from ops.settling import wait_settled
@@ -43,11 +44,13 @@ def run_demo(
     """
     with stopped_by_signals() as stop:
         supervisor = Supervisor(settings, say)
+        endpoints = started(supervisor, stop)
+        if endpoints is None:
+            return 0
         try:
-            endpoints = supervisor.start()
-            say_where(endpoints)
             if not wait_ready(supervisor, endpoints.router, stop):
                 return 0
+            say_where(endpoints)
             show = Show(supervisor.settings, endpoints, stop, images, count, seed, once, environ)
             show.start()
             while show.is_alive() and not stop.wait(0.2):
@@ -111,9 +114,13 @@ class Show(threading.Thread):
             self._open_page()
             self._stream_in(sent)
             self._search([change.item_id for change in sent if change.item_id in self._pictures])
-            self._say_how()
+            self._say_how(sent)
             drawn = self._images is None
-            self._keep_changing(live_changes(self._items, self._folder, self._seed) if drawn else _in_and_out(sent))
+            self._keep_changing(
+                live_changes(self._items, self._folder, self._seed)
+                if drawn
+                else in_and_out(sent, next(iter(self._pictures), None))
+            )
             self._writer.close()
         except LookaliveError as error:
             self.failed = True
@@ -164,16 +171,17 @@ class Show(threading.Thread):
             title = f"which items look like {self._pictures[item_id].name}? ({answer.took_ms:.1f} ms)"
             print_table(["", "item", "score", "attributes", "event to searchable"], rows, title)
 
-    def _say_how(self) -> None:
-        data_dir = self._settings.data_path
-        here = "" if data_dir == Path(".lookalive").absolute() else f"LOOKALIVE_DATA_DIR={data_dir} "
-        picture = next(iter(self._pictures.values()), Path("PICTURE.jpg"))
+    def _say_how(self, sent: list[CatalogChange]) -> None:
+        picture = shlex.quote(str(next(iter(self._pictures.values()), Path("PICTURE.jpg"))))
+        put = "catalog put my-item YOUR_PICTURE.jpg --attr price=9.90 --wait"
         say("")
         say(f"search it yourself: open {self._router}/ in a browser, or from another terminal:")
-        say(f"  {here}.venv/bin/lookalive search {picture}")
-        say(f'  {here}.venv/bin/lookalive search {picture} --filter \'{{"in_stock": true, "price": {{"lt": 50}}}}\'')
+        say(f"  {command_line(self._settings, f'search {picture}')}")
+        wanted = example_filter(sent)
+        if wanted is not None:
+            say(f"  {command_line(self._settings, f'search {picture} --filter {shlex.quote(wanted)}')}")
         say(f"  curl -F image=@{picture} {self._router}/v1/search")
-        say(f"  {here}.venv/bin/lookalive catalog put my-item YOUR_PICTURE.jpg --attr price=9.90 --wait")
+        say(f"  {command_line(self._settings, put)}")
         say("")
 
     def _keep_changing(self, events: Iterable[Event]) -> None:
@@ -192,9 +200,27 @@ class Show(threading.Thread):
                     line.tell(event.sentence, change.op == "delete", delay_ms)
 
 
-def _in_and_out(catalog: list[CatalogChange]) -> Iterator[Event]:
-    """Endless changes of a catalogue that is not ours to draw: every item is withdrawn once and comes back."""
-    for change in itertools.cycle(catalog):
+def example_filter(catalog: list[CatalogChange]) -> str | None:
+    """A filter that the first items with attributes pass, as JSON; None where no item has any.
+
+    Prices and stock where there are, else one text, number or truth of the first item that has one.
+    """
+    attributes = [change.attributes for change in catalog if change.attributes]
+    if attributes and {"in_stock", "price"} <= attributes[0].keys():
+        return '{"in_stock": true, "price": {"lt": 50}}'
+    for values in attributes:
+        for name, value in values.items():
+            if isinstance(value, str | int | float):
+                return msgspec.json.encode({name: value}).decode()
+    return None
+
+
+def in_and_out(catalog: list[CatalogChange], spared: str | None) -> Iterator[Event]:
+    """Endless changes of a catalogue that is not ours to draw: every item is withdrawn once and comes back.
+
+    All but the one that the printed examples search for, unless it is alone.
+    """
+    for change in itertools.cycle([change for change in catalog if change.item_id != spared] or catalog):
         yield OwnChange(f"withdrew {change.item_id}", CatalogChange(op="delete", item_id=change.item_id))
         yield OwnChange(f"{change.item_id} is back", msgspec.structs.replace(change, version=None))
 

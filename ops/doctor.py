@@ -41,7 +41,7 @@ def examine(environ: Mapping[str, str]) -> Iterator[Finding]:
     yield from check_machine(settings)
     endpoints = read_endpoints(settings.data_path)
     yield from check_running(settings, endpoints)
-    if endpoints is None and not settings.kafka.bootstrap_servers:
+    if endpoints is None and not settings.kafka.is_named:
         yield ok("kafka", "none is set: `lookalive up` and `demo` bring one, in memory")
         return
     try:

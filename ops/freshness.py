@@ -8,7 +8,6 @@ from urllib.parse import quote
 from urllib.request import urlopen
 
 import msgspec
-import numpy as np
 
 from schemas.queries import ItemAnswer
 
@@ -49,5 +48,7 @@ def sampled_delays(router: str, item_ids: Iterable[str]) -> Delays:
         found = [ms for ms in pool.map(lambda item_id: item_delay_ms(router, item_id), asked) if ms is not None]
     if not found:
         return Delays(asked=len(asked), found=0)
+    import numpy as np
+
     p50, p95, worst = (float(v) for v in np.percentile(found, [50, 95, 100]))
     return Delays(asked=len(asked), found=len(found), p50_ms=p50, p95_ms=p95, max_ms=worst)

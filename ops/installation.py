@@ -13,9 +13,10 @@ import structlog
 from schemas.cluster import ClusterView, Generation, Installation, Placement
 from schemas.cluster_log import publish, read_cluster
 from schemas.errors import LogError, SettingsError
-from schemas.kafka_clients import ensure_topics
+from schemas.kafka_clients import end_offsets, ensure_topics, first_counts, make_reader
+from schemas.log_identity import check_log, stream_topics, topic_ids
 from schemas.settings import Settings, environment_of
-from schemas.topics import base_topics, generation_topic
+from schemas.topics import CLUSTER, STATES, base_topics, generation_topic
 
 log = structlog.get_logger()
 
@@ -66,10 +67,14 @@ def install(settings: Settings, nodes: list[str]) -> ClusterView:
             f"{settings.index.shards} shards need at least as many partitions, not {settings.kafka.partitions}: lower "
             "LOOKALIVE_INDEX__SHARDS, or raise LOOKALIVE_KAFKA__PARTITIONS before the first start"
         )
-    ensure_topics(settings.kafka, base_topics(settings.kafka.partitions))
+    specs = base_topics(settings.kafka.partitions)
+    # Before anything is made: a topic that is gone must not come back empty without a word.
+    _check_what_is_there(settings)
+    ensure_topics(settings.kafka, specs)
     view = read_cluster(settings.kafka)
     if view.installation is None:
-        publish(settings.kafka, Installation(partitions=settings.kafka.partitions, log_id=uuid.uuid4().hex))
+        ids = topic_ids(settings.kafka, [spec.name for spec in specs])
+        publish(settings.kafka, Installation(settings.kafka.partitions, uuid.uuid4().hex, ids))
     elif view.installation.partitions != settings.kafka.partitions:
         raise LogError(
             f"this installation has {view.installation.partitions} partitions, the settings say "
@@ -80,6 +85,30 @@ def install(settings: Settings, nodes: list[str]) -> ClusterView:
     generation = _generation(settings, view)
     _place(settings, view, generation, nodes)
     return read_cluster(settings.kafka)
+
+
+def _check_what_is_there(settings: Settings) -> None:
+    """On a cluster that has seen lookalive before, see that every topic is the one it was.
+
+    Raises:
+        LogError: a topic is gone, was made anew or has another partition count; or only the installation's record is.
+    """
+    have = first_counts(settings.kafka)
+    view = read_cluster(settings.kafka) if CLUSTER in have else ClusterView()
+    if view.installation is not None:
+        check_log(settings.kafka, view, stream_topics(view))
+    elif STATES in have and not settings.kafka.embedded:
+        reader = make_reader(settings.kafka)
+        try:
+            written = sum(high for _, high in end_offsets(reader, STATES, range(have[STATES])).values())
+        finally:
+            reader.close()
+        if written:
+            raise LogError(
+                f"{STATES} holds {written} records, but {CLUSTER} has no record of an installation: it was deleted or "
+                "made anew; bring it back from a backup, or begin a new installation: delete all topics",
+                code="topic_recreated",
+            )
 
 
 def _generation(settings: Settings, view: ClusterView) -> Generation:
@@ -107,7 +136,10 @@ def _generation(settings: Settings, view: ClusterView) -> Generation:
         ef_search=index.ef_search,
         storage=index.storage,
     )
-    ensure_topics(settings.kafka, [generation_topic(generation.name, settings.kafka.partitions)])
+    topic = generation_topic(generation.name, settings.kafka.partitions)
+    ensure_topics(settings.kafka, [topic])
+    topic_id = topic_ids(settings.kafka, [topic.name]).get(topic.name, "")
+    generation = msgspec.structs.replace(generation, topic_id=topic_id)
     publish(settings.kafka, generation)
     return generation
 

@@ -1,16 +1,22 @@
 """`lookalive catalog load`: a whole source of items as changes."""
 
+import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ops.console import err, out, print_json, progress_bar, spoken_errors
+from ops.console import err, out, print_json, progress_bar, speak_aside, spoken_errors
 from schemas.errors import InputError
 
 if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from ops.catalog_load import Agree, Loader, LoadSummary
     from ops.pruning import Candidates
+    from schemas.settings import Settings
 
 WAIT_S = 600.0
+INTERRUPTED = 130
 SHOWN_ITEMS = 10
 
 Source = Annotated[
@@ -56,7 +62,8 @@ def load(
     from ops.catalog_load import Loader, LoadPlan
     from ops.sources.row_shape import parse_shape
 
-    with spoken_errors(as_json), progress_bar() as progress:
+    progress = progress_bar()
+    with spoken_errors(as_json):
         check_prune(prune, prune_scope, limit, asks=not (yes or dry_run), as_json=as_json)
         plan = LoadPlan(
             source=source,
@@ -72,16 +79,50 @@ def load(
         )
 
         def agree(found: "Candidates") -> bool:
-            progress.stop()
+            _stop(progress)
             return agreed(found, yes=yes, dry_run=dry_run)
 
-        summary = Loader(settings, plan, progress).run(agree)
-    if as_json:
-        print_json(summary)
-    else:
-        out.print(summary.sentence(), highlight=False)
+        summary = _run(settings, Loader(settings, plan, progress), agree, progress)
+    _show(summary, as_json)
     if wait and not dry_run and not summary.settled:
         raise typer.Exit(1)
+
+
+def _run(settings: "Settings", loader: "Loader", agree: "Agree", progress: "Progress") -> "LoadSummary":
+    """The load, ended at once by Ctrl-C and by the end of its Kafka."""
+    from ops.watched_work import KafkaWatch, run_watched
+
+    watch: KafkaWatch | None = None
+
+    def look() -> None:
+        nonlocal watch
+        if loader.kafka is not None:
+            watch = watch or KafkaWatch(settings, loader.kafka, speak_aside)
+            watch.look()
+
+    try:
+        return run_watched(lambda: loader.run(agree), look)
+    except KeyboardInterrupt:
+        _stop(progress)
+        err.print(loader.how_to_go_on(), highlight=False, soft_wrap=True)
+        raise typer.Exit(INTERRUPTED) from None
+    finally:
+        _stop(progress)
+
+
+def _show(summary: "LoadSummary", as_json: bool) -> None:
+    if as_json:
+        print_json(summary)
+        return
+    out.print(summary.sentence(), highlight=False, soft_wrap=True)
+    for line in summary.refused:
+        speak_aside(f"refused: {line}")
+
+
+def _stop(progress: "Progress") -> None:
+    """A bar that was never started would still end with an empty line."""
+    if progress.live.is_started:
+        progress.stop()
 
 
 def check_prune(prune: bool, scope: str | None, limit: int | None, *, asks: bool, as_json: bool) -> None:
@@ -104,4 +145,8 @@ def agreed(found: "Candidates", *, yes: bool, dry_run: bool) -> bool:
         markup=False,
         soft_wrap=True,
     )
-    return yes or dry_run or typer.confirm("delete them?", err=True)
+    if yes or dry_run or not found.item_ids:
+        return True
+    if not sys.stdin.isatty():
+        raise InputError("nothing was deleted, as nobody can be asked; all else was sent; the same with --yes deletes")
+    return typer.confirm("delete them?", err=True)

@@ -3,6 +3,7 @@
 import logging
 import sys
 
+import stamina.instrumentation
 import structlog
 
 from schemas.settings import LogSettings
@@ -19,6 +20,8 @@ def configure_logs(settings: LogSettings) -> None:
         if settings.json
         else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     )
+    # A retry is no news; what fails in the end is said by whoever asked.
+    stamina.instrumentation.set_on_retry_hooks([])
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,

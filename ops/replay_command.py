@@ -5,8 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ops.catalog_writer import now_us
-from ops.console import out, print_json, spoken_errors
+from ops.console import out, print_json, speak_aside, spoken_errors
 from ops.endpoints import kafka_of
 from schemas.changes import parse_time_us
 from schemas.errors import REJECT_REASONS, ChangeRejected, InputError, NotReady
@@ -47,6 +46,7 @@ def replay(
     from ops.reject_log import read_rejects, reject_ends
     from ops.replaying import ReplayChoice, replay_range, replay_rejects
     from ops.settling import wait_settled
+    from ops.watched_work import KafkaWatch, run_watched
 
     with spoken_errors(as_json):
         if reason is not None and reason not in REJECT_REASONS:
@@ -67,7 +67,8 @@ def replay(
         else:
             summary = replay_rejects(kafka, choice, dry_run=dry_run)
         if before is not None:
-            if not wait_settled(kafka, WAIT_S):
+            watch = KafkaWatch(settings, kafka, speak_aside)
+            if not run_watched(lambda: wait_settled(kafka, WAIT_S), watch.look):
                 raise NotReady(f"sent, but not applied after {WAIT_S:.0f} s; `lookalive shards status` shows the lag")
             summary.settled = True
             summary.refused_again = len(read_rejects(kafka, COUNTED_REJECTS, since=before))
@@ -83,6 +84,8 @@ def moment_us(flag: str, text: str) -> int:
     Raises:
         InputError: it is neither.
     """
+    from ops.catalog_writer import now_us
+
     ago = _AGO.fullmatch(text)
     if ago is not None:
         return now_us() - int(ago[1]) * _SECONDS[ago[2]] * 1_000_000

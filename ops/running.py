@@ -6,10 +6,10 @@ import urllib.request
 from collections.abc import Callable
 
 from ops.console import out, speak_error
-from ops.endpoints import Endpoints
+from ops.endpoints import Endpoints, command_line
 from ops.stop_signal import Stop, stopped_by_signals
 from ops.supervisor import RoleFailed, Supervisor
-from schemas.errors import NotReady
+from schemas.errors import LookaliveError, NotReady
 from schemas.settings import Settings
 
 WATCH_S = 0.2
@@ -20,12 +20,14 @@ def run_up(settings: Settings) -> int:
     """Run everything until SIGTERM, SIGINT or the end of a role that cannot be restarted; the exit status."""
     with stopped_by_signals() as stop:
         supervisor = Supervisor(settings, say)
-        endpoints = supervisor.start()
-        say_where(endpoints)
+        endpoints = started(supervisor, stop)
+        if endpoints is None:
+            return 0
         try:
             if not wait_ready(supervisor, endpoints.router, stop):
                 return 0
-            say(f"ready: {endpoints.router}")
+            say_where(endpoints)
+            say(f"next: {command_line(settings, 'catalog load FOLDER --wait')} in another terminal; Ctrl-C stops it")
             return watch(supervisor, stop)
         except RoleFailed as failure:
             speak_error(failure)
@@ -41,8 +43,25 @@ def say(line: str) -> None:
 
 
 def say_where(endpoints: Endpoints) -> None:
-    """Tell the addresses."""
-    say(f"router: {endpoints.router}   nodes: {', '.join(f'{n} {url}' for n, url in endpoints.nodes.items())}")
+    """Tell the addresses, once they answer."""
+    say(f"ready: {endpoints.router}   nodes: {', '.join(f'{n} {url}' for n, url in endpoints.nodes.items())}")
+
+
+def started(supervisor: Supervisor, stop: Stop) -> Endpoints | None:
+    """Start everything; None when told to stop meanwhile: Ctrl-C also ends what a start runs, which is no error then.
+
+    Raises:
+        LookaliveError: something is missing or wrong.
+    """
+    try:
+        endpoints = supervisor.start()
+    except LookaliveError:
+        if stop.is_set():
+            say("stopped before it was up")
+            return None
+        raise
+    say(f"starting; the log of each process is in {supervisor.settings.data_path / 'logs'}")
+    return endpoints
 
 
 def watch(supervisor: Supervisor, stop: Stop) -> int:

@@ -3,13 +3,19 @@
 import msgspec
 
 from ops.node_status import ask_nodes
+from schemas.cluster import ClusterView
 from schemas.cluster_log import read_cluster
 from schemas.errors import NotReady
+from schemas.kafka_clients import committed_offsets, end_offsets, make_reader
 from schemas.settings import MIB, KafkaSettings
+from schemas.topics import CHANGES, MERGE_GROUP, STATES, embed_group, partitions_of
 
 
 class ShardRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One replica of one shard; `state` is `unreachable` when its node does not answer."""
+    """One replica of one shard; `state` is `unreachable` when its node does not answer.
+
+    `lag` counts the records on their way to it: changes `unmerged`, states `unembedded`, and what it has not applied.
+    """
 
     generation: str
     shard: int
@@ -21,6 +27,8 @@ class ShardRow(msgspec.Struct, frozen=True, kw_only=True):
     dead_vectors: int = 0
     size_bytes: int = 0
     lag: int | None = None
+    unmerged: int = 0
+    unembedded: int = 0
     doing: str = ""
     error: str | None = None
 
@@ -46,9 +54,11 @@ def shard_rows(kafka: KafkaSettings) -> list[ShardRow]:
         if asked.status is not None
         for s in asked.status.shards
     }
+    waiting = _Waiting(kafka, view)
     rows: list[ShardRow] = []
     for generation, placed in sorted(view.placement.shards.items()):
         for shard, nodes in enumerate(placed):
+            before = waiting.of(generation, shard)
             for node in nodes:
                 known = held.get((node, generation, shard))
                 if known is None:
@@ -65,9 +75,41 @@ def shard_rows(kafka: KafkaSettings) -> list[ShardRow]:
                         buffer_vectors=known.buffer_vectors,
                         dead_vectors=known.dead_vectors,
                         size_bytes=known.size_bytes,
-                        lag=None if -1 in known.lag.values() else sum(known.lag.values()),
+                        lag=None if -1 in known.lag.values() else sum(known.lag.values()) + sum(before),
+                        unmerged=before[0],
+                        unembedded=before[1],
                         doing=known.words,
                         error=known.error,
                     )
                 )
     return rows
+
+
+class _Waiting:
+    """What waits for the merge and for the embedders, by partition: offsets not committed yet, twice a second."""
+
+    def __init__(self, kafka: KafkaSettings, view: ClusterView) -> None:
+        self._view = view
+        self._partitions = kafka.partitions if view.installation is None else view.installation.partitions
+        everything = range(self._partitions)
+        reader = make_reader(kafka)
+        try:
+            ends = {topic: end_offsets(reader, topic, everything) for topic in (CHANGES, STATES)}
+        finally:
+            reader.close()
+
+        def left(group: str, topic: str) -> dict[int, int]:
+            done = committed_offsets(kafka, group, topic, everything)
+            return {p: high - max(done[p], low) for p, (low, high) in ends[topic].items()}
+
+        self._unmerged = left(MERGE_GROUP, CHANGES)
+        self._unembedded = {name: left(embed_group(name), STATES) for name in view.generations}
+
+    def of(self, generation: str, shard: int) -> tuple[int, int]:
+        """Changes to be merged and states to be embedded, of the partitions of a shard."""
+        known = self._view.generations.get(generation)
+        if known is None:
+            return 0, 0
+        owned = partitions_of(shard, known.shards, self._partitions)
+        unembedded = self._unembedded[generation]
+        return sum(max(self._unmerged[p], 0) for p in owned), sum(max(unembedded[p], 0) for p in owned)

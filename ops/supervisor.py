@@ -13,9 +13,11 @@ import msgspec
 
 from ops.child import Child, role_command
 from ops.embedded_broker import BrokerProcess, start_embedded_broker
-from ops.endpoints import Endpoints, endpoints_path, write_endpoints
+from ops.endpoints import Endpoints, endpoints_path, running_where, write_endpoints
 from ops.installation import FIRST_GENERATION, install
+from ops.local_kafka import LocalKafka
 from schemas.errors import EXIT_CONFIG, EXIT_GAP, LookaliveError, SettingsError
+from schemas.kafka_settings import LOCAL
 from schemas.settings import Settings, environment_of
 from schemas.topics import vectors_topic
 
@@ -23,10 +25,12 @@ STOP_S = 11.0
 EMBEDDED_SESSION_MS = 2000
 FINAL_EXITS = {
     EXIT_GAP: "the broker dropped changes before they were read. The embedded one keeps a bounded part of the log: "
-    "send more slowly, send file: references instead of data: pictures, or use a real Kafka (--kafka HOST:PORT)",
+    "send more slowly, send file: references instead of data: pictures, or use a real Kafka (--kafka local, or "
+    "--kafka HOST:PORT)",
     EXIT_CONFIG: "wrong configuration",
 }
 DERIVED = ("nodes", "stream", "run", "images")
+LOCAL_LOG = "kafka"
 
 
 class RoleFailed(LookaliveError):
@@ -46,6 +50,7 @@ class Supervisor:
         self._say = say
         self._asked = settings
         self._broker: BrokerProcess | None = None
+        self._local: LocalKafka | None = None
         self._children: dict[str, Child] = {}
         self._lock: IO[bytes] | None = None
         self.settings = settings
@@ -72,11 +77,11 @@ class Supervisor:
         if self._broker is not None and self._broker.process.poll() is not None:
             raise RoleFailed("broker", "its log lived in memory, so everything ends with it; start again", "")
         changed = False
-        for child in self._children.values():
+        for child in self._watched():
             code = child.exit_code()
             if code is None:
                 continue
-            if code in FINAL_EXITS:
+            if code in FINAL_EXITS and child.role != "broker":
                 raise RoleFailed(child.role, FINAL_EXITS[code], child.last_words())
             if child.restart_due():
                 self._say(f"{child.role} ended ({_how(code)}) and is started again; its log: {child.log_path}")
@@ -92,12 +97,13 @@ class Supervisor:
             child.terminate()
         for child in reversed(self._children.values()):
             child.end(deadline_s)
-        if self._broker is not None:
-            self._broker.stop()
+        for broker in (self._broker, self._local):
+            if broker is not None:
+                broker.stop()
         if self._lock is not None:
             endpoints_path(self.settings.data_path).unlink(missing_ok=True)
             self._lock.close()
-        self._children, self._broker, self._lock = {}, None, None
+        self._children, self._broker, self._local, self._lock = {}, None, None, None
 
     def _start(self) -> Endpoints:
         self._lock = lock_data_folder(self._asked.data_path)
@@ -119,15 +125,23 @@ class Supervisor:
     def _with_kafka(self) -> Settings:
         settings = self._asked
         settings = replace_in(settings, "images", any_file=True)
-        if settings.kafka.bootstrap_servers:
+        if settings.kafka.is_named:
             self._say(f"Kafka: {settings.kafka.bootstrap_servers}")
             return settings
+        log_folder = settings.data_path / LOCAL_LOG
+        if settings.kafka.bootstrap_servers == LOCAL:
+            return self._with_local_kafka(settings, log_folder)
+        if log_folder.exists():
+            raise SettingsError(
+                f"{log_folder} holds a catalogue that lasts, and a start without --kafka forgets pictures: go on with "
+                "--kafka local, or set LOOKALIVE_DATA_DIR to another folder"
+            )
         for folder in DERIVED:
             shutil.rmtree(settings.data_path / folder, ignore_errors=True)
         self._broker = start_embedded_broker(settings.kafka.partitions, [vectors_topic(FIRST_GENERATION)])
         self._say(
             f"Kafka: embedded, {self._broker.bootstrap_servers}, in memory: a stop forgets every item. "
-            "Use --kafka HOST:PORT for a log that lasts."
+            "`lookalive up --kafka local` or `--kafka HOST:PORT` keep it."
         )
         return replace_in(
             settings,
@@ -136,6 +150,19 @@ class Supervisor:
             embedded=True,
             session_timeout_ms=min(settings.kafka.session_timeout_ms, EMBEDDED_SESSION_MS),
         )
+
+    def _with_local_kafka(self, settings: Settings, log_folder: Path) -> Settings:
+        if settings.kafka.security_protocol != "PLAINTEXT":
+            raise SettingsError("--kafka local is on loopback and takes no LOOKALIVE_KAFKA__SECURITY_PROTOCOL")
+        self._say("Kafka: starting a local one (the first time, Maven fetches its jars)")
+        self._local = LocalKafka(log_folder, settings.data_path / "logs" / "broker.log")
+        self._local.start()
+        self._say(f"Kafka: local, {self._local.bootstrap_servers}, kept in {log_folder}")
+        return replace_in(settings, "kafka", bootstrap_servers=self._local.bootstrap_servers)
+
+    def _watched(self) -> list[Child]:
+        """Every child that is started again when it ends, the broker that keeps its log first."""
+        return [*([] if self._local is None else [self._local.child]), *self._children.values()]
 
     def _launch(self, role: str, command: str, settings: Settings) -> None:
         environ = {n: v for n, v in os.environ.items() if not n.startswith("LOOKALIVE_")} | environment_of(settings)
@@ -148,6 +175,8 @@ class Supervisor:
 
     def _write_endpoints(self) -> Endpoints:
         pids = {} if self._broker is None else {"broker": self._broker.process.pid}
+        if self._local is not None:
+            pids["broker"] = self._local.child.pid
         router = self.settings.router
         self.endpoints = Endpoints(
             kafka=self.settings.kafka.bootstrap_servers,
@@ -185,7 +214,8 @@ def check_port_is_free(host: str, port: int) -> None:
             probe.bind((host, port))
         except OSError as error:
             raise SettingsError(
-                f"port {port} on {host} cannot be used: {error.strerror}; choose another with --port, or 0 for any"
+                f"port {port} on {host} cannot be used: {error.strerror}; choose another with --port "
+                "(`make demo PORT=8081`), or 0 for any"
             ) from error
 
 
@@ -205,8 +235,12 @@ def lock_data_folder(data_path: Path) -> IO[bytes]:
     except OSError as error:
         handle.close()
         raise SettingsError(
-            f"another lookalive runs with the data folder {data_path}; stop it or set LOOKALIVE_DATA_DIR"
+            f"another lookalive runs with the data folder {data_path}{running_where(data_path)}; stop it, or set "
+            "LOOKALIVE_DATA_DIR and another port (`make demo DATA_DIR=folder PORT=8081`)"
         ) from error
+    handle.truncate(0)
+    handle.write(b"%d\n" % os.getpid())
+    handle.flush()
     return handle
 
 

@@ -9,7 +9,9 @@ from aiohttp import web
 
 from embedder.fetch import decode_data_url
 from query_router.bodies import FORM, JSON, read_bytes, read_form, reading, wrong_type
+from query_router.misfits import misfit
 from query_router.query import decode_json
+from schemas.canary import CANARY_HEADER
 from schemas.changes import CatalogChange, Op, decode_change
 from schemas.errors import ChangeRejected, ImageRejected, InputError, LookaliveError, TooLarge
 from schemas.item_writes import MAX_LISTED, DeleteBody, ListedChange, PatchBody, PutBody
@@ -44,6 +46,7 @@ class ChangeReader:
             ImageRejected: a `data:` URL that holds no picture.
             TooLarge: more bytes than are taken.
         """
+        canary = CANARY_HEADER in request.headers
         async with reading():
             if request.content_type == FORM:
                 fields = await read_form(
@@ -52,13 +55,13 @@ class ChangeReader:
                     self._images.max_bytes + 2 * CHANGE_MAX_BYTES,
                     repeated="image",
                 )
-                return await asyncio.to_thread(self._form_change, fields, op, item_id)
+                return await asyncio.to_thread(self._form_change, fields, op, item_id, canary)
             if request.content_type != JSON and (op != "delete" or request.body_exists):
                 raise wrong_type(request, JSON, f"{FORM} with a file `image` and the rest as JSON in `change`")
             data = await read_bytes(request, self._images.max_bytes * 4 // 3 + CHANGE_MAX_BYTES)
         if op == "delete" and not data.strip():
             data = b"{}"
-        return await asyncio.to_thread(self._json_change, data, op, item_id)
+        return await asyncio.to_thread(self._json_change, data, op, item_id, canary)
 
     async def read_list(self, request: web.Request) -> list[Listed]:
         """The changes of `POST /v1/items`, each one readable or an error.
@@ -73,21 +76,23 @@ class ChangeReader:
             data = await read_bytes(request, LIST_MAX_BYTES)
         return await asyncio.to_thread(self._listed, data)
 
-    def _form_change(self, fields: list[tuple[str, bytes]], op: Op, item_id: str) -> CatalogChange:
+    def _form_change(self, fields: list[tuple[str, bytes]], op: Op, item_id: str, canary: bool) -> CatalogChange:
         body: dict[str, Any] = msgspec.to_builtins(decode_json(dict(fields).get("change", b"{}"), PutBody, "`change`"))
         pictures = [data for name, data in fields if name == "image"]
         if op != "upsert":
-            raise ChangeRejected(f"a {op} has no picture; send {JSON}", code="bad_schema")
+            raise ChangeRejected(f"a {op} brings no picture; send {JSON}", code="bad_schema")
         if not pictures:
             raise InputError("the form needs a file `image`", field="image")
         if "image_url" in body or "image_urls" in body:
             raise ChangeRejected("send the pictures in the form or as URLs, not both", code="bad_schema")
-        change = _checked({**body, "op": op, "item_id": item_id, "image_urls": ["store:"] * len(pictures)})
+        change = _checked(
+            {**body, "op": op, "item_id": item_id, "image_urls": ["store:"] * len(pictures), "canary": canary}
+        )
         return msgspec.structs.replace(change, images=tuple(self._put_picture(data) for data in pictures))
 
-    def _json_change(self, data: bytes, op: Op, item_id: str) -> CatalogChange:
+    def _json_change(self, data: bytes, op: Op, item_id: str, canary: bool) -> CatalogChange:
         body = msgspec.to_builtins(decode_json(data, _BODIES[op], "the body"))
-        return self._kept(_checked({**body, "op": op, "item_id": item_id}))
+        return self._kept(_checked({**body, "op": op, "item_id": item_id, "canary": canary}))
 
     def _listed(self, data: bytes) -> list[Listed]:
         entries = decode_json(data, list[Any], "the list")
@@ -102,7 +107,7 @@ class ChangeReader:
             body = msgspec.convert(entry, ListedChange)
             return Listed(item_id, self._kept(_checked(msgspec.to_builtins(body))))
         except msgspec.ValidationError as error:
-            return Listed(item_id, ChangeRejected(f"the change does not fit its schema: {error}", code="bad_schema"))
+            return Listed(item_id, ChangeRejected(misfit(error, "the change", ListedChange).message, code="bad_schema"))
         except LookaliveError as error:
             return Listed(item_id, error)
 

@@ -83,7 +83,7 @@ class AsyncRouterClient:
     ) -> WriteAnswer:
         """Upsert an item, with pictures to be uploaded or `image_url(s)`; other fields are those of a change.
 
-        With `wait` until searches show it: `searchable` of the answer says whether they do.
+        With `wait` until searches show it: `applied` of the answer says whether they do.
         """
         path = _item_path(item_id) + _waiting(wait, timeout_ms)
         if not pictures:
@@ -104,7 +104,10 @@ class AsyncRouterClient:
     async def delete(
         self, item_id: str, wait: bool = False, timeout_ms: int | None = None, **change: Any
     ) -> WriteAnswer:
-        """Delete an item, where wanted with a `version` and an `event_time`; `wait` as for `put`."""
+        """Delete an item, where wanted with a `version` and an `event_time`.
+
+        With `wait` until no search shows it: then `applied` of the answer is true and `searchable` false.
+        """
         return await self._write("DELETE", _item_path(item_id) + _waiting(wait, timeout_ms), change)
 
     async def write_list(

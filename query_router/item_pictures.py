@@ -1,11 +1,12 @@
 """Items' pictures as thumbnails: fetched, decoded and encoded once, then kept in bounded memory."""
 
 import asyncio
+import errno
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import structlog
 from cachetools import LRUCache
@@ -17,6 +18,7 @@ from schemas.errors import Busy, ImageRejected, NoPicture, NotReady, UnknownItem
 from schemas.item_state import ImagePart, decode_state
 
 MAX_MAKING = 256
+_GONE_FILE, _GONE_URL = (errno.ENOENT, errno.ENOTDIR), (404, 410)
 
 log = structlog.get_logger()
 
@@ -65,7 +67,7 @@ class ItemPictures:
 
         Raises:
             UnknownItem: the item is unknown, or was deleted.
-            NoPicture: it has none, or none that can be shown.
+            NoPicture: it has none, or none that can be shown; `picture_gone` where its file is no longer there.
             Busy: too many are being made.
             NotReady: its shard, or where its picture lies, cannot be reached.
         """
@@ -119,13 +121,24 @@ class ItemPictures:
             if len(data) <= self._cache.maxsize:
                 self._cache[etag] = data
             return data
-        unreachable = [error for error in failures if error.code == "image_unreachable"]
-        if unreachable:
-            raise NotReady(f"the picture of {item_id!r} cannot be had: {unreachable[0].message}", code="no_picture_yet")
-        log.debug("no_picture_shown", item_id=item_id, error=failures[0].message)
-        raise NoPicture(
-            f"no picture of {item_id!r} can be shown: {failures[0].message}", item_id=item_id, reason=failures[0].code
-        )
+        raise _not_shown(item_id, failures)
+
+
+def _not_shown(item_id: str, failures: Sequence[ImageRejected]) -> NoPicture | NotReady:
+    """Why none of an item's pictures is shown: what may come back first, then what is gone, then what is wrong."""
+    gone = [error for error in failures if _is_gone(error.details)]
+    unreachable = [error for error in failures if error.code == "image_unreachable" and error not in gone]
+    if unreachable:
+        return NotReady(f"the picture of {item_id!r} cannot be had: {unreachable[0].message}", code="no_picture_yet")
+    if gone:
+        return NoPicture(f"the picture of {item_id!r} is gone: {gone[0].message}", code="picture_gone", item_id=item_id)
+    first = failures[0]
+    log.debug("no_picture_shown", item_id=item_id, error=first.message)
+    return NoPicture(f"no picture of {item_id!r} can be shown: {first.message}", item_id=item_id, reason=first.code)
+
+
+def _is_gone(details: dict[str, Any]) -> bool:
+    return details.get("errno") in _GONE_FILE or details.get("status") in _GONE_URL
 
 
 def _etag(item_id: str, image: ImagePart, size: int) -> str:

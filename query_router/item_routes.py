@@ -95,9 +95,10 @@ async def image(request: web.Request) -> web.Response:
 
 _WAITING = (
     " 202 once Kafka has it. With `wait=searchable`, 200 when every serving replica of its shard shows it, with "
-    "`delay_ms`; 202 with `searchable` false and a `reason` when `timeout_ms` (10 s unless given) came first or "
-    "nothing will show; 409 when a newer change won; 422 when it was refused. Without `version` the change takes the "
-    "item's, and `version` is null until that is known. Requests of pages of other origins are refused with 403."
+    "`applied` true and `delay_ms`; 202 with `applied` false and a `reason` when `timeout_ms` (10 s unless given) came "
+    "first or nothing will show; 409 when a newer change won; 422 when it was refused. Without `version` the change "
+    "takes the item's, and `version` is null until that is known. Requests of pages of other origins are refused with "
+    "403."
 )
 _WRITE_ERRORS = (400, 403, 409, 413, 422, 429, 503)
 PUT_DOC = RouteDoc(
@@ -123,7 +124,8 @@ PATCH_DOC = RouteDoc(
 )
 DELETE_DOC = RouteDoc(
     "Delete an item",
-    "The body may be left out. 200 says that no replica shows it any more." + _WAITING,
+    "The body may be left out. Waited for, 200 with `applied` true and `searchable` false says that no replica shows "
+    "it any more, or ever did." + _WAITING,
     answer=WriteAnswer,
     statuses=(200, 202),
     body=DeleteBody,
@@ -134,7 +136,7 @@ DELETE_DOC = RouteDoc(
 LIST_DOC = RouteDoc(
     "Write many items",
     "A list of up to 1,000 changes, each with its `op` and `item_id`. Each has its own outcome: the status it would "
-    "have had alone, and its answer or its error. 200 when searches show them all, 202 otherwise; an error when none "
+    "have had alone, and its answer or its error. 200 when searches follow them all, 202 otherwise; an error when none "
     "was taken." + _WAITING,
     answer=WriteListAnswer,
     statuses=(200, 202),
@@ -152,7 +154,8 @@ STATUS_DOC = RouteDoc(
 IMAGE_DOC = RouteDoc(
     "An item's picture",
     "A JPEG whose longer side has at most `size` pixels, always encoded anew. 404 for an item that is unknown or "
-    "deleted, or has no picture that can be shown; 503 while its picture cannot be reached. Answers carry an `ETag`.",
+    "deleted, or has no picture that can be shown, `picture_gone` where the file it names is no longer there; 503 "
+    "while its picture cannot be reached. Answers carry an `ETag`.",
     answer_type=CONTENT_TYPE,
     parameters=PictureOptions,
     errors=(400, 404, 429, 503),

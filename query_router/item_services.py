@@ -16,6 +16,7 @@ from query_router.item_status import StatusService
 from query_router.item_writer import ItemWriter
 from query_router.placement_view import PlacementView
 from query_router.reject_follower import RejectFollower
+from query_router.retry_view import RetryFollower
 from schemas.cluster import ClusterView
 from schemas.settings import MIB, Settings
 
@@ -33,12 +34,15 @@ class ItemServices:
         router, images = settings.router, settings.images
         store = ImageStore(settings.image_store_path)
         self._rejects = RejectFollower(settings.kafka, cluster_view)
+        self._retries = RetryFollower(settings.kafka, cluster_view)
         self._log = ChangeLog(settings.kafka, router.write_queue, cluster_view)
         self._watch = ChangeWatch(placement, fan_out, self._rejects.view, router.max_waits)
         self._reader = ChangeReader(images, store.put)
         self._writer = ItemWriter(router, self._log, self._watch)
         timeout_s = router.timeout_ms / 1000
-        self._statuses = StatusService(placement, fan_out, self._rejects.view, self._writer.recent, timeout_s)
+        self._statuses = StatusService(
+            placement, fan_out, self._rejects.view, self._retries.view, self._writer.recent, timeout_s
+        )
         self._pictures = ItemPictures(
             placement,
             fan_out,
@@ -49,16 +53,18 @@ class ItemServices:
         )
 
     def install(self, app: web.Application) -> None:
-        """Give the routes what they need, and begin to follow refusals."""
+        """Give the routes what they need, and begin to follow refusals and retries."""
         app[item_routes.READER] = self._reader
         app[item_routes.WRITER] = self._writer
         app[item_routes.STATUSES] = self._statuses
         app[item_routes.PICTURES] = self._pictures
         self._rejects.start()
+        self._retries.start()
 
     async def close(self) -> None:
         """End everything."""
         self._rejects.stop()
+        self._retries.stop()
         await self._watch.close()
         await self._pictures.close()
         await self._log.stop()

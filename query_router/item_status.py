@@ -8,11 +8,14 @@ from query_router.change_fate import Written, all_refused, refused_pictures
 from query_router.fan_out import FanOut
 from query_router.placement_view import PlacementView
 from query_router.reject_view import RejectView, SeenReject
+from query_router.retry_view import RetryView
 from query_router.search import iso_time
+from schemas.changes import Op
 from schemas.errors import NotReady, UnknownItem
 from schemas.item_state import ItemState, decode_state
 from schemas.item_trace import ItemTrace
-from schemas.item_writes import ItemPhase, ItemStatus, NewestChange, Refusal
+from schemas.item_writes import ItemPhase, ItemStatus, NewestChange, PictureRetry, Refusal
+from schemas.retries import Retry
 
 SHOWN_REFUSALS = 5
 
@@ -27,6 +30,7 @@ class _Known(NamedTuple):
     state: ItemState | None
     rejects: Sequence[SeenReject]
     accepted: Written | None
+    retry: Retry | None
 
 
 class StatusService:
@@ -37,10 +41,12 @@ class StatusService:
         placement: PlacementView,
         fan_out: FanOut,
         rejects: RejectView,
+        retries: RetryView,
         recent: Callable[[str], Written | None],
         timeout_s: float,
     ) -> None:
         self._placement, self._fan_out, self._rejects, self._recent = placement, fan_out, rejects, recent
+        self._retries = retries
         self._timeout_s = timeout_s
 
     async def status(self, item_id: str) -> ItemStatus:
@@ -57,7 +63,7 @@ class StatusService:
         if not traces:
             raise NotReady(f"no node that serves the shard of {item_id!r} answers", shard=pin.owner(item_id))
         states = [None if trace.state is None else decode_state(trace.state) for trace in traces]
-        known = self._known(item_id, traces, states)
+        known = self._known(item_id, pin.generation.name, traces, states)
         if known.state is None and not known.rejects and known.accepted is None:
             raise UnknownItem(item_id)
         phase, words = _phase(known)
@@ -76,10 +82,11 @@ class StatusService:
             newest=_newest(state),
             accepted=None if known.accepted is None else iso_time(known.accepted.time_us),
             searchable_at=iso_time(searchable_us) if searchable_us else None,
+            retry=None if known.retry is None else _retry(known.retry),
             rejected=[_refusal(reject) for reject in reversed(known.rejects[-SHOWN_REFUSALS:])],
         )
 
-    def _known(self, item_id: str, traces: list[ItemTrace], states: list[ItemState | None]) -> _Known:
+    def _known(self, item_id: str, generation: str, traces: list[ItemTrace], states: list[ItemState | None]) -> _Known:
         rejects = self._rejects.of(item_id)
         order = [() if s is None or s.newest is None else s.newest for s in states]
         best = max(range(len(traces)), key=lambda n: order[n])
@@ -87,7 +94,17 @@ class StatusService:
         written = self._recent(item_id)
         if written is not None and _is_settled(written, state, rejects):
             written = None
-        return _Known(trace, state, rejects, written)
+        return _Known(trace, state, rejects, written, self._retry_of(generation, trace, state, rejects))
+
+    def _retry_of(
+        self, generation: str, trace: ItemTrace, state: ItemState | None, rejects: Sequence[SeenReject]
+    ) -> Retry | None:
+        """What waits of an item's newest pictures; nothing does where they are found or refused by now."""
+        if state is None or not state.live or state.image is None or trace.image_at == state.image.at:
+            return None
+        if all_refused(state.image, refused_pictures(state.image, rejects)):
+            return None
+        return self._retries.of(generation, state.item_id, state.image.at)
 
 
 def _is_settled(written: Written, state: ItemState | None, rejects: Sequence[SeenReject]) -> bool:
@@ -98,11 +115,14 @@ def _is_settled(written: Written, state: ItemState | None, rejects: Sequence[See
     return state is not None and state.origins.get(position.partition, -1) >= position.offset
 
 
+_A: dict[Op, str] = {"upsert": "an upsert", "patch": "a patch", "delete": "a delete"}
+
+
 def _phase(known: _Known) -> tuple[ItemPhase, str]:
     state, trace, accepted = known.state, known.trace, known.accepted
     if accepted is not None:
         found = "; meanwhile it is found as it was before" if trace is not None and trace.findable else ""
-        return "accepted", f"a {accepted.change.op} was taken by Kafka and waits to be merged{found}"
+        return "accepted", f"{_A[accepted.change.op]} was taken by Kafka and waits to be merged{found}"
     if state is None or trace is None:
         return "rejected", f"no change of it could be taken; the newest was refused: {_words(known.rejects[-1])}"
     if not state.live:
@@ -123,9 +143,24 @@ def _live_phase(known: _Known, state: ItemState, trace: ItemTrace) -> tuple[Item
     if all_refused(state.image, refused):
         why = f"its picture was refused: {_words(refused[-1])}"
         return ("searchable", f"it is found by its earlier picture; {why}") if trace.findable else ("rejected", why)
+    waits = "waits to be embedded and applied" if known.retry is None else _waiting_words(known.retry)
     if trace.findable:
-        return "embedding", "it is found by its earlier picture; the new one waits to be embedded and applied"
-    return "embedding", f"its picture waits to be embedded and applied{later}"
+        return "embedding", f"it is found by its earlier picture; the new one {waits}"
+    return "embedding", f"its picture {waits}{later}"
+
+
+def _waiting_words(retry: Retry) -> str:
+    times = {0: "not yet", 1: "once"}.get(retry.attempt, f"{retry.attempt} times")
+    next_at = iso_time(retry.not_before_us)
+    return (
+        f"could not be fetched ({retry.reason}: {retry.message}); it was tried {times}, and is tried next at {next_at} "
+        "or later"
+    )
+
+
+def _retry(retry: Retry) -> PictureRetry:
+    next_at = iso_time(retry.not_before_us)
+    return PictureRetry(attempt=retry.attempt, next_at=next_at, reason=retry.reason, message=retry.message)
 
 
 def _later_refusal(state: ItemState, rejects: Sequence[SeenReject]) -> str:

@@ -140,12 +140,12 @@ class ItemWriter:
 
 
 def status_of(answer: WriteAnswer) -> int:
-    """200 for a change that searches show, 202 for one that is only taken."""
-    return 200 if answer.searchable is True else 202
+    """200 for a change that searches follow, 202 for one that is only taken."""
+    return 200 if answer.applied is True else 202
 
 
 def list_status(answer: WriteListAnswer) -> int:
-    """200 when searches show every change, else 202."""
+    """200 when searches follow every change, else 202."""
     return 200 if all(one.status == 200 for one in answer.items) else 202
 
 
@@ -160,7 +160,8 @@ def _answer(written: Written, fate: Fate, took_ms: float) -> WriteAnswer:
     match fate.outcome:
         case Outcome.SHOWN:
             warnings = [f"a picture was left out: {r.message}" for r in fate.rejects]
-            shown = msgspec.structs.replace(answer, searchable=True, delay_ms=took_ms)
+            seen = change.op != "delete"
+            shown = msgspec.structs.replace(answer, applied=True, searchable=seen, delay_ms=took_ms)
             return msgspec.structs.replace(shown, warnings=warnings) if warnings else shown
         case Outcome.SUPERSEDED:
             raise Conflict(
@@ -175,9 +176,10 @@ def _answer(written: Written, fate: Fate, took_ms: float) -> WriteAnswer:
             newest = fate.rejects[-1]
             raise ChangeRefused(newest.message, code=newest.reason, item_id=change.item_id, image=newest.image)
         case Outcome.UNSEEN:
-            return msgspec.structs.replace(answer, searchable=False, reason=fate.why)
+            return msgspec.structs.replace(answer, applied=False, searchable=False, reason=fate.why)
         case Outcome.PENDING:
-            return msgspec.structs.replace(answer, searchable=False, reason=f"{_NOT_YET}: {fate.why}")
+            reason = f"{_NOT_YET}: {fate.why}"
+            return msgspec.structs.replace(answer, applied=False, searchable=False, reason=reason)
 
 
 def _none_taken(answers: Sequence[ListedAnswer]) -> LookaliveError:

@@ -40,7 +40,7 @@ def run_router(settings: Settings) -> int:
         SettingsError: the address is no loopback one or is in use, no Kafka is named, or there is no such model.
     """
     check_loopback(settings.router.host)
-    if not settings.kafka.bootstrap_servers:
+    if not settings.kafka.is_named:
         raise SettingsError(
             "no Kafka: set LOOKALIVE_KAFKA__BOOTSTRAP_SERVERS, or run `lookalive up`",
             name="LOOKALIVE_KAFKA__BOOTSTRAP_SERVERS",

@@ -5,6 +5,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from query_router.curl_examples import curl_example
+
 REF_TEMPLATE = "#/components/schemas/{name}"
 _GOOD = {200: "done", 202: "taken; it will be done"}
 _ERRORS = {
@@ -62,7 +64,9 @@ def describe(routes: list[tuple[str, str, RouteDoc]]) -> dict[str, Any]:
     schemas = dict(zip(types, refs, strict=True))
     paths: dict[str, dict[str, Any]] = {}
     for method, path, doc in routes:
-        paths.setdefault(path, {})[method.lower()] = _operation(path, doc, schemas, components)
+        operation = _operation(path, doc, schemas, components)
+        operation["x-codeSamples"] = [{"lang": "Shell", "source": curl_example(method, path)}]
+        paths.setdefault(path, {})[method.lower()] = operation
     return {
         "openapi": "3.1.0",
         "info": {

@@ -1,7 +1,6 @@
 """A query as it was asked: what to look for, and how; parsed from JSON bodies, form fields and URL parameters."""
 
 import math
-import re
 from collections.abc import Iterable
 from typing import Any, NamedTuple, TypeVar
 
@@ -10,6 +9,7 @@ import msgspec
 from embedder.address_guard import AddressGuard
 from embedder.fetch import decode_base64, decode_data_url
 from embedder.preprocess import check_crop
+from query_router.misfits import misfit
 from query_router.ranking import check_supported
 from schemas.changes import check_item_id
 from schemas.errors import ImageRejected, InputError, TooLarge
@@ -48,11 +48,15 @@ class Vector(NamedTuple):
 
 
 class Query(NamedTuple):
-    """What to look for and how; `generation` is the one the caller insists on."""
+    """What to look for and how; `generation` is the one the caller insists on.
+
+    `canaries` lets the system's own probes be found.
+    """
 
     source: Picture | PictureUrl | Item | Vector
     options: SearchOptions
     generation: str | None = None
+    canaries: bool = False
 
 
 def parse_body(data: bytes, images: ImageSettings) -> Query:
@@ -111,7 +115,7 @@ def _converted(tree: dict[str, Any], kind: type[Parsed]) -> Parsed:
     try:
         return msgspec.convert(tree, kind, strict=False)
     except msgspec.ValidationError as error:
-        raise _misfit(error, "the parameters") from error
+        raise misfit(error, "the URL", kind) from error
 
 
 def check_options(options: SearchOptions) -> None:
@@ -141,18 +145,11 @@ def decode_json(data: bytes, kind: type[Parsed], where: str) -> Parsed:
     try:
         return msgspec.json.decode(data, type=kind)
     except msgspec.ValidationError as error:
-        raise _misfit(error, where) from error
+        raise misfit(error, where, kind) from error
     except RecursionError as error:
         raise InputError(f"{where} nests too deeply", code="bad_json") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{where} is not JSON: {error}", code="bad_json") from error
-
-
-def _misfit(error: msgspec.ValidationError, where: str) -> InputError:
-    """msgspec names the field as `$.field` or as an unknown one."""
-    named = re.search(r"`\$\.(.+?)`$|unknown field `(.+)`", str(error))
-    field = (named.group(1) or named.group(2)) if named else None
-    return InputError(f"{where} does not fit: {error}", **({} if field is None else {"field": field}))
 
 
 def _source(body: SearchBody, images: ImageSettings) -> Picture | PictureUrl | Item | Vector:

@@ -7,6 +7,7 @@ from aiohttp import web
 
 from query_router import item_routes
 from query_router.admission import Admission
+from query_router.curl_examples import HERE
 from query_router.error_middleware import error_response
 from query_router.live_routes import LIVE_DOC, live
 from query_router.metrics import RouterMetrics
@@ -18,6 +19,7 @@ from query_router.request_body import read_query
 from query_router.search import SearchService
 from query_router.web_files import WEB_DOC, home, html_response, web_file
 from query_router.wire import item_id_of, json_response
+from schemas.canary import CANARY_HEADER
 from schemas.errors import NotReady
 from schemas.queries import ItemAnswer, SearchAnswer, SearchBody, SearchOptions
 from schemas.settings import ImageSettings
@@ -43,6 +45,7 @@ class Route(NamedTuple):
 async def search(request: web.Request) -> web.Response:
     with request.app[ADMISSION].admitted():
         query = await read_query(request, request.app[IMAGES])
+        query = query._replace(canaries=CANARY_HEADER in request.headers)
         return json_response(await request.app[SERVICE].search(query))
 
 
@@ -75,8 +78,12 @@ async def openapi(_: web.Request) -> web.Response:
     return json_response(api_description())
 
 
-async def docs(_: web.Request) -> web.Response:
-    return html_response(docs_page(api_description()))
+async def docs(request: web.Request) -> web.Response:
+    try:
+        here = str(request.url.origin())
+    except ValueError:  # a `Host` that is none
+        here = HERE
+    return html_response(docs_page(api_description(), here))
 
 
 def api_description() -> dict[str, Any]:

@@ -83,7 +83,7 @@ class SearchService:
                 raise _other_generation(query.generation, pin)
             wanted = await self._wanted(query, pin, until_s)
             with self._metrics.stage("fan-out"):
-                answers = await self._fan_out.search(pin, _shard_searches(wanted, query.options), until_s)
+                answers = await self._fan_out.search(pin, _shard_searches(wanted, query), until_s)
             with self._metrics.stage("merge"):
                 answer = _answer(query.options, pin, answers)
         took_ms = round((clock() - started_s) * 1000, 3)
@@ -184,7 +184,8 @@ def _other_generation(asked: str | None, pin: Pin) -> Conflict:
     )
 
 
-def _shard_searches(wanted: Wanted, options: SearchOptions) -> list[ShardSearch]:
+def _shard_searches(wanted: Wanted, query: Query) -> list[ShardSearch]:
+    options = query.options
     return [
         ShardSearch(
             vector=pack_vector(vector),
@@ -193,6 +194,7 @@ def _shard_searches(wanted: Wanted, options: SearchOptions) -> list[ShardSearch]
             include_attributes=options.include_attributes,
             exact=options.exact,
             exclude=wanted.exclude,
+            canaries=query.canaries,
         )
         for vector in wanted.vectors
     ]

@@ -17,7 +17,8 @@ def item_id_of(request: web.Request) -> str:
     """
     segment = request.rel_url.raw_path.split("/")[3]
     try:
-        return check_item_id(urllib.parse.unquote_to_bytes(segment.encode(errors="surrogateescape")).decode())
+        item_id = urllib.parse.unquote_to_bytes(segment.encode(errors="surrogateescape")).decode()
+        return check_item_id(item_id, canary=True)
     except UnicodeDecodeError as error:
         raise ChangeRejected("the item id in the path is not UTF-8", code="bad_id") from error
 

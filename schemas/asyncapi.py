@@ -11,6 +11,7 @@ from schemas.change_schema import EXAMPLES, change_body
 from schemas.cluster import Generation, Installation, NodeReport, Placement
 from schemas.item_state import ItemState
 from schemas.rejects import Reject
+from schemas.retries import Retry
 from schemas.topics import CHANGES, CLUSTER, REJECTS, RETRIES, SEARCH_EVENTS, STATES, TopicSpec, base_topics
 from schemas.vector_record import LAYOUT_VERSION
 
@@ -94,7 +95,7 @@ def _messages() -> dict[str, Any]:
             f"One byte of layout version ({LAYOUT_VERSION}), then MessagePack: see schemas/vector_record.py.",
             {"type": "string", "format": "binary"},
         ),
-        RETRIES: ("", {"type": "object"}),
+        RETRIES: ("", _ref("Retry")),
         SEARCH_EVENTS: ("", {"type": "object"}),
     }
     messages: dict[str, Any] = {}
@@ -112,7 +113,7 @@ def _messages() -> dict[str, Any]:
 
 
 def _schemas() -> dict[str, Any]:
-    _, components = msgspec.json.schema_components((ItemState, Reject, *_CLUSTER_RECORDS), ref_template=_REFS)
+    _, components = msgspec.json.schema_components((ItemState, Reject, Retry, *_CLUSTER_RECORDS), ref_template=_REFS)
     return {"CatalogChange": change_body(), **{name: _draft_07(schema) for name, schema in components.items()}}
 
 

@@ -16,7 +16,17 @@ from schemas.cluster import ClusterView
 from schemas.errors import NotReady
 from schemas.kafka_clients import committed_offsets, end_offsets, make_reader
 from schemas.settings import MIB, KafkaSettings
-from schemas.topics import CHANGES, MERGE_GROUP, STATES, embed_group, partitions_of, shard_group, vectors_topic
+from schemas.topics import (
+    CHANGES,
+    MERGE_GROUP,
+    RETRIES,
+    STATES,
+    embed_group,
+    partitions_of,
+    retry_group,
+    shard_group,
+    vectors_topic,
+)
 
 log = structlog.get_logger()
 
@@ -36,7 +46,10 @@ def readers_of(topic: str, view: ClusterView) -> list[Reader]:
         return [Reader(MERGE_GROUP, everything)]
     readers: list[Reader] = []
     for generation in view.generations.values():
-        if generation.status == "retired" or topic not in (STATES, vectors_topic(generation.name)):
+        if generation.status == "retired" or topic not in (STATES, RETRIES, vectors_topic(generation.name)):
+            continue
+        if topic == RETRIES:
+            readers.append(Reader(retry_group(generation.name), everything))
             continue
         if topic == STATES:
             readers.append(Reader(embed_group(generation.name), everything))
@@ -105,6 +118,11 @@ class Gate:
             return False
         self._unasked_bytes = 0
         return True
+
+    @property
+    def over_budget(self) -> bool:
+        """Whether more was unread than may be, when the broker last answered."""
+        return self._unread_bytes > self._budget_bytes
 
     def must_ask(self) -> bool:
         """Whether so much was written since the broker was last asked that it matters."""

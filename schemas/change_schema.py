@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from schemas.canary import CANARY_PREFIX
 from schemas.changes import MAX_IMAGES, WireChange
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -43,12 +44,19 @@ def change_body() -> dict[str, Any]:
         "title": "CatalogChange",
         "description": "One change of one item. Fields of other names are ignored.",
         "required": ["op", "item_id"],
-        "allOf": [_rule("patch", _patch()), _rule("upsert", _upsert())],
+        "allOf": [_rule("patch", _patch()), _rule("upsert", _upsert()), _reserved()],
     }
 
 
 def _rule(op: str, then: dict[str, Any]) -> dict[str, Any]:
     return {"if": {"properties": {"op": {"const": op}}, "required": ["op"]}, "then": then}
+
+
+def _reserved() -> dict[str, Any]:
+    """Ids of canaries are canaries', and the other way round."""
+    reserved = {"properties": {"item_id": {"pattern": f"^{CANARY_PREFIX}"}}}
+    canary = {"properties": {"canary": {"const": True}}, "required": ["canary"]}
+    return {"if": canary, "then": reserved, "else": {"not": {**reserved, "required": ["item_id"]}}}
 
 
 def _patch() -> dict[str, Any]:

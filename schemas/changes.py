@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from schemas.canary import CANARY_PREFIX, is_canary
 from schemas.errors import ChangeRejected
 
 MAX_ITEM_ID_BYTES = 512
@@ -80,6 +81,10 @@ class WireChange(msgspec.Struct):
         str | None,
         _about("ISO 8601 with a time zone, not before 1970; without it, the record's time", pattern=_TIME),
     ] = None
+    canary: Annotated[
+        bool,
+        _about(f"only of the system's own probes, whose ids begin with {CANARY_PREFIX!r}; searches leave them out"),
+    ] = False
 
 
 _decoder = msgspec.json.Decoder(WireChange)
@@ -118,11 +123,16 @@ def encode_change(change: CatalogChange) -> bytes:
         wire["version"] = change.version
     if change.time_us is not None:
         wire["event_time"] = iso_time(change.time_us)
+    if is_canary(change.item_id):
+        wire["canary"] = True
     return msgspec.json.encode(wire)
 
 
-def check_item_id(item_id: object) -> str:
-    """The item id itself when it is one: a non-empty string of at most 512 bytes without control characters."""
+def check_item_id(item_id: object, *, canary: bool = False) -> str:
+    """The item id itself when it is one: a non-empty string of at most 512 bytes without control characters.
+
+    With `canary` the system's own reserved ids are taken too.
+    """
     if not isinstance(item_id, str) or not item_id:
         raise ChangeRejected(f"item_id must be a non-empty string, not {item_id!r:.60}", code="bad_id")
     try:
@@ -137,6 +147,11 @@ def check_item_id(item_id: object) -> str:
         )
     if any(ord(character) < 32 or ord(character) == 127 for character in item_id):
         raise ChangeRejected("item_id must not hold control characters such as line breaks", code="bad_id")
+    if is_canary(item_id) and not canary:
+        raise ChangeRejected(
+            f"ids that begin with {CANARY_PREFIX!r} are reserved for `lookalive watch freshness --canary`",
+            code="bad_id",
+        )
     return item_id
 
 
@@ -150,7 +165,9 @@ def _item_id_from_key(key: bytes | None) -> str:
 
 
 def _checked(wire: WireChange) -> CatalogChange:
-    item_id = check_item_id(wire.item_id)
+    item_id = check_item_id(wire.item_id, canary=wire.canary)
+    if wire.canary and not is_canary(item_id):
+        raise ChangeRejected(f"a canary's item_id begins with {CANARY_PREFIX!r}, not {item_id!r:.60}", code="bad_id")
     if wire.op == "patch" and (wire.image_url is not None or wire.image_urls is not None):
         raise ChangeRejected("a patch changes attributes only; send an upsert to change pictures", code="bad_schema")
     if wire.op == "patch" and wire.attributes is None:

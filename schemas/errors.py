@@ -128,12 +128,15 @@ class UnknownShard(LookaliveError):
 
 
 class NoPicture(LookaliveError):
-    """The item has no picture that can be shown; `details` says why the ones it names cannot."""
+    """The item has no picture that can be shown; `details` says why the ones it names cannot.
+
+    Its code is `picture_gone` where a file it names is no longer there.
+    """
 
     http_status = 404
 
-    def __init__(self, message: str, **details: Any) -> None:
-        super().__init__(message, code="no_picture", **details)
+    def __init__(self, message: str, *, code: str = "no_picture", **details: Any) -> None:
+        super().__init__(message, code=code, **details)
 
 
 class Forbidden(LookaliveError):

@@ -51,14 +51,16 @@ class WriteAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """What became of a change.
 
     `version` is the one the change has, or null while it is not known: a change that brings none takes the item's
-    version of the moment when it is merged. `searchable`, whether searches show the change, is only there when it was
-    waited for; when true, `delay_ms` says after how long; when false, `reason` says what is missing. `warnings` name
-    pictures that were left out.
+    version of the moment when it is merged. `applied` and `searchable` are only there when the change was waited for:
+    whether searches follow it, and whether they show the item because of it. An applied delete has `applied` true and
+    `searchable` false; of every other change the two are equal. When applied, `delay_ms` says after how long; when
+    not, `reason` says what is missing. `warnings` name pictures that were left out.
     """
 
     item_id: str
     version: int | None
     event_time: str
+    applied: bool | UnsetType = UNSET
     searchable: bool | UnsetType = UNSET
     delay_ms: float | UnsetType = UNSET
     reason: str | UnsetType = UNSET
@@ -106,6 +108,17 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True):
     version: int | None = None
 
 
+class PictureRetry(msgspec.Struct, frozen=True, kw_only=True):
+    """An item whose newest pictures could not be fetched: how often that was tried, why it failed, and when it is tried
+    next at the earliest; a host that is known to fail is left alone for longer.
+    """
+
+    attempt: int
+    next_at: str
+    reason: str
+    message: str
+
+
 class ItemStatus(msgspec.Struct, frozen=True, kw_only=True):
     """Why an item is or isn't found: `explanation` in words, the rest for programs.
 
@@ -126,4 +139,5 @@ class ItemStatus(msgspec.Struct, frozen=True, kw_only=True):
     newest: NewestChange | None = None
     accepted: str | None = None
     searchable_at: str | None = None
+    retry: PictureRetry | None = None
     rejected: list[Refusal] = []

@@ -3,23 +3,31 @@
 from collections.abc import Iterable
 from typing import Any
 
+import stamina
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 from confluent_kafka.error import KafkaError
 
-from schemas.errors import LogError, NotReady
+from schemas.errors import LogError, NotReady, SettingsError
+from schemas.kafka_security import librdkafka_security
 from schemas.settings import KafkaSettings
 from schemas.topics import TopicSpec
 
 ANSWER_TIMEOUT_S = 10.0
+LEADER_S = 5.0
 MAX_MESSAGE_BYTES = 8_000_000
 
 
 def common_config(kafka: KafkaSettings) -> dict[str, Any]:
-    """What every librdkafka client shares."""
-    if not kafka.bootstrap_servers:
-        raise NotReady("no Kafka: set LOOKALIVE_KAFKA__BOOTSTRAP_SERVERS, or run `lookalive up`")
-    return {
+    """What every librdkafka client shares.
+
+    Raises:
+        NotReady: no cluster is named.
+        SettingsError: what is set about encryption and log-in does not fit together.
+    """
+    if not kafka.is_named:
+        raise NotReady("no Kafka: set LOOKALIVE_KAFKA__BOOTSTRAP_SERVERS to host:port, or run `lookalive up`")
+    return librdkafka_security(kafka) | {
         "bootstrap.servers": kafka.bootstrap_servers,
         "log_level": 2,
         "socket.keepalive.enable": True,
@@ -90,13 +98,39 @@ def ensure_topics(kafka: KafkaSettings, specs: Iterable[TopicSpec]) -> None:
             )
 
 
-def partition_counts(admin: AdminClient) -> dict[str, int]:
+def partition_counts(admin: AdminClient, timeout_s: float = ANSWER_TIMEOUT_S) -> dict[str, int]:
     """Every topic of the cluster and how many partitions it has."""
     try:
-        metadata = admin.list_topics(timeout=ANSWER_TIMEOUT_S)
+        metadata = admin.list_topics(timeout=timeout_s)
     except KafkaException as error:
         raise NotReady(f"Kafka does not answer: {error.args[0].str()}") from error
     return {name: len(topic.partitions) for name, topic in metadata.topics.items() if topic.error is None}
+
+
+def first_counts(kafka: KafkaSettings) -> dict[str, int]:
+    """`partition_counts` of a cluster that may be asked for the first time.
+
+    Raises:
+        SettingsError: it refuses the log-in or the certificates, in its own words.
+        NotReady: it does not answer.
+    """
+    refused: list[str] = []
+
+    def note(error: KafkaError) -> None:
+        if error.code() in (KafkaError._AUTHENTICATION, KafkaError._SSL):
+            refused.append(error.str())
+
+    admin = AdminClient(common_config(kafka) | {"error_cb": note})
+    try:
+        return partition_counts(admin)
+    except NotReady as error:
+        admin.poll(0)
+        if not refused:
+            message = f"{error.message}; asked {kafka.bootstrap_servers} (LOOKALIVE_KAFKA__BOOTSTRAP_SERVERS)"
+            raise NotReady(message) from error
+        raise SettingsError(
+            f"Kafka refuses {kafka.security_protocol} (LOOKALIVE_KAFKA__SASL_*, LOOKALIVE_KAFKA__SSL_*): {refused[0]}"
+        ) from error
 
 
 def _create(admin: AdminClient, specs: list[TopicSpec], replication: int) -> None:
@@ -114,11 +148,24 @@ def _create(admin: AdminClient, specs: list[TopicSpec], replication: int) -> Non
 def end_offsets(consumer: Consumer, topic: str, partitions: Iterable[int]) -> dict[int, tuple[int, int]]:
     """Per partition, the oldest offset kept and the one after the newest, as the broker has them now."""
     try:
-        return {
-            p: consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=ANSWER_TIMEOUT_S) for p in partitions
-        }
+        for attempt in stamina.retry_context(on=_passes, attempts=None, timeout=LEADER_S, wait_max=0.5):
+            with attempt:
+                return {
+                    p: consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=ANSWER_TIMEOUT_S)
+                    for p in partitions
+                }
+        raise AssertionError("the last attempt raises")
     except KafkaException as error:
         raise NotReady(f"Kafka does not answer for {topic}: {error.args[0].str()}") from error
+
+
+def _passes(error: Exception) -> bool:
+    """Whether a partition only has no leader yet: it was just made, or its broker just came back."""
+    return isinstance(error, KafkaException) and error.args[0].code() in (
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+    )
 
 
 def committed_offsets(kafka: KafkaSettings, group: str, topic: str, partitions: Iterable[int]) -> dict[int, int]:

@@ -89,7 +89,8 @@ class ItemAnswer(msgspec.Struct, frozen=True, kw_only=True):
 class ShardSearch(msgspec.Struct, frozen=True, kw_only=True):
     """`POST /v1/shards/{generation}/{shard}/search`: the query of one shard, as MessagePack.
 
-    `vector` is little-endian float32, of unit length. `exclude` is an item left out of the answer.
+    `vector` is little-endian float32, of unit length. `exclude` is an item left out of the answer;
+    `canaries` (see `schemas.canary`) are left out unless asked for.
     """
 
     vector: bytes
@@ -98,6 +99,7 @@ class ShardSearch(msgspec.Struct, frozen=True, kw_only=True):
     include_attributes: bool = True
     exact: bool = False
     exclude: str | None = None
+    canaries: bool = False
 
 
 class ShardHits(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,6 +14,8 @@ from msgspec import Meta
 
 from schemas.cluster import STORAGE_TEXT, Storage
 from schemas.errors import SettingsError
+from schemas.kafka_settings import KafkaSettings as KafkaSettings  # noqa: PLC0414  everyone asks here
+from schemas.retry_settings import RetrySettings
 
 PREFIX = "LOOKALIVE_"
 MIB = 1024 * 1024
@@ -30,21 +32,6 @@ _LISTS = {
 
 def _doc(text: str) -> Meta:
     return Meta(description=text)
-
-
-class KafkaSettings(msgspec.Struct, frozen=True, kw_only=True):
-    bootstrap_servers: Annotated[str, _doc("host:port of a Kafka cluster; empty: the embedded broker")] = ""
-    partitions: Annotated[
-        int, _doc("partitions of every topic keyed by item, fixed at the first start"), Meta(ge=1)
-    ] = 12
-    embedded: Annotated[bool, _doc("the broker is the embedded one (set by `up` for its children)")] = False
-    replication: Annotated[int, _doc("replicas of each topic created on a real cluster"), Meta(ge=1)] = 1
-    session_timeout_ms: Annotated[int, _doc("how long a silent stream worker keeps its partitions"), Meta(ge=1000)] = (
-        6000
-    )
-    backlog_mib: Annotated[
-        float, _doc("unread MiB per partition above which our producers wait (embedded broker)"), Meta(gt=0)
-    ] = 2.0
 
 
 class ModelSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,7 +83,7 @@ class IndexSettings(msgspec.Struct, frozen=True, kw_only=True):
     storage: Annotated[Storage, _doc(STORAGE_TEXT)] = "fp16"
     buffer_drain: Annotated[
         int, _doc("vectors in the fresh buffer above which it drains into the graph"), Meta(ge=1)
-    ] = 2000
+    ] = 256
     buffer_capacity: Annotated[
         int, _doc("vectors in the fresh buffer at most; full means back-pressure"), Meta(ge=8)
     ] = 5000
@@ -196,6 +183,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     node: NodeSettings = NodeSettings()
     router: RouterSettings = RouterSettings()
     stream: StreamSettings = StreamSettings()
+    retries: RetrySettings = RetrySettings()
     debezium: DebeziumSettings = DebeziumSettings()
     log: LogSettings = LogSettings()
 

@@ -15,6 +15,8 @@ MERGE_GROUP = "lookalive.merge"
 
 _KAFKA_SEED = 0x9747B28C
 _COMPACTION_LAG_MS = 3_600_000
+# Kafka's own limit of 1 MiB refuses a change that brings its picture.
+_LARGEST_BATCH = {"max.message.bytes": str(8 * 1024 * 1024)}
 
 
 class TopicSpec(NamedTuple):
@@ -33,6 +35,11 @@ def vectors_topic(generation: str) -> str:
 def embed_group(generation: str) -> str:
     """The consumer group that embeds for this generation."""
     return f"lookalive.embed.{generation}"
+
+
+def retry_group(generation: str) -> str:
+    """The group under which the embed workers of a generation commit how far they are done with `catalog.retries`."""
+    return f"lookalive.retries.{generation}"
 
 
 def shard_group(generation: str, shard: int, node: str) -> str:
@@ -57,8 +64,8 @@ def partitions_of(shard: int, shards: int, partitions: int) -> list[int]:
 
 def base_topics(partitions: int) -> list[TopicSpec]:
     """Every topic that is not a generation's, for an installation of P partitions."""
-    compacted = {"cleanup.policy": "compact", "min.compaction.lag.ms": str(_COMPACTION_LAG_MS)}
-    kept = {"cleanup.policy": "delete"}
+    compacted = {"cleanup.policy": "compact", "min.compaction.lag.ms": str(_COMPACTION_LAG_MS)} | _LARGEST_BATCH
+    kept = {"cleanup.policy": "delete"} | _LARGEST_BATCH
     return [
         TopicSpec(CHANGES, partitions, kept),
         TopicSpec(STATES, partitions, compacted),
@@ -71,5 +78,5 @@ def base_topics(partitions: int) -> list[TopicSpec]:
 
 def generation_topic(generation: str, partitions: int) -> TopicSpec:
     """The topic of one generation's vectors."""
-    config = {"cleanup.policy": "compact", "min.compaction.lag.ms": str(_COMPACTION_LAG_MS)}
+    config = {"cleanup.policy": "compact", "min.compaction.lag.ms": str(_COMPACTION_LAG_MS)} | _LARGEST_BATCH
     return TopicSpec(vectors_topic(generation), partitions, config)

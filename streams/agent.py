@@ -69,7 +69,7 @@ class Agent(ABC):
     async def start(self) -> None:
         """Join the group; records come when partitions are assigned and tables are rebuilt."""
         self._acknowledging = asyncio.create_task(self._in_flight.run(), name=f"{self.name}-acknowledge")
-        self._acknowledging.add_done_callback(_end_with)
+        self._acknowledging.add_done_callback(end_with)
         await self.app.start()
 
     async def stop(self) -> None:
@@ -148,7 +148,8 @@ def time_us_of(message: Any) -> int:
     return max(round((message.timestamp or 0.0) * 1_000_000), 0)
 
 
-def _end_with(task: "asyncio.Task[None]") -> None:
+def end_with(task: "asyncio.Task[None]") -> None:
+    """The callback of a task that an agent cannot do without: what it raised ends the process."""
     if not task.cancelled() and (error := task.exception()) is not None:
         end_now(error)
 

@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 import structlog
@@ -11,11 +12,23 @@ from rocksdict import Options, Rdict, WriteBatch
 from schemas.item_state import Stamp
 
 log = structlog.get_logger()
-_decoder = msgspec.msgpack.Decoder(Stamp)
+
+
+class _Note(NamedTuple):
+    """A stamp, and whether its pictures are to be tried again; a note without the latter is of what is done."""
+
+    version: int
+    time_us: int
+    offset: int
+    rank: int
+    waits: bool = False
+
+
+_decoder = msgspec.msgpack.Decoder(_Note)
 
 
 class EmbedMemo:
-    """Item id -> the stamp of what was last written for it and acknowledged.
+    """Item id -> the stamp of what was last written for it and acknowledged, be it into `catalog.retries`.
 
     A note that is missing means the item is embedded again, which changes nothing for whoever reads the vectors. So a
     damaged folder is thrown away.
@@ -34,21 +47,31 @@ class EmbedMemo:
             self._notes = Rdict(str(folder), options=_options())
 
     def get(self, item_id: str) -> Stamp | None:
-        """The stamp of what was last written for this item; None when unknown."""
+        """The stamp of what was last written for this item, or waits; None when unknown."""
+        note = self._note(item_id)
+        return None if note is None else Stamp(*note[:4])
+
+    def waits(self, item_id: str) -> bool:
+        """Whether what was last noted for this item is to be tried again."""
+        note = self._note(item_id)
+        return note is not None and note.waits
+
+    def put(self, stamps: Mapping[str, Stamp], *, waits: bool = False) -> None:
+        """Note what was written and acknowledged; never an older stamp over a newer one, nor waiting over done."""
+        batch = WriteBatch(raw_mode=True)
+        for item_id, stamp in stamps.items():
+            held = self._note(item_id)
+            note = _Note(*stamp, waits)
+            if held is None or stamp > held[:4] or (stamp == held[:4] and held.waits):
+                batch.put(item_id.encode(), msgspec.msgpack.encode(note))
+        self._notes.write(batch)
+
+    def _note(self, item_id: str) -> _Note | None:
         value = self._notes.get(item_id.encode())
         try:
             return None if value is None else _decoder.decode(value)
         except msgspec.DecodeError:
             return None
-
-    def put(self, stamps: Mapping[str, Stamp]) -> None:
-        """Note what was written and acknowledged; an older stamp never replaces a newer one."""
-        batch = WriteBatch(raw_mode=True)
-        for item_id, stamp in stamps.items():
-            held = self.get(item_id)
-            if held is None or stamp > held:
-                batch.put(item_id.encode(), msgspec.msgpack.encode(stamp))
-        self._notes.write(batch)
 
     def close(self) -> None:
         """Give the folder back."""

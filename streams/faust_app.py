@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from schemas.kafka_clients import MAX_MESSAGE_BYTES
+from schemas.kafka_security import ssl_context, uses_sasl
 from schemas.settings import KafkaSettings
 
 if TYPE_CHECKING:
@@ -15,6 +16,8 @@ COMMIT_INTERVAL_S = 0.5
 BUFFERED_RECORDS = 1024
 BATCH_BYTES = 500_000
 LINGER_S = 0.005
+# A broker that just came back may not name its topics yet, and the group waits until it has asked again.
+METADATA_AGE_MS = 3000
 
 
 def make_app(group: str, kafka: KafkaSettings, folder: Path) -> "faust.App":
@@ -33,6 +36,7 @@ def make_app(group: str, kafka: KafkaSettings, folder: Path) -> "faust.App":
     app = faust.App(
         group,
         broker=servers,
+        broker_credentials=credentials_of(kafka),
         datadir=str(folder),
         store="rocksdb://?driver=rocksdict",
         Table=StateTable,
@@ -42,6 +46,7 @@ def make_app(group: str, kafka: KafkaSettings, folder: Path) -> "faust.App":
         broker_heartbeat_interval=session_s / 4,
         broker_commit_interval=COMMIT_INTERVAL_S,
         consumer_auto_offset_reset="earliest",
+        consumer_metadata_max_age_ms=METADATA_AGE_MS,
         consumer_max_fetch_size=MAX_MESSAGE_BYTES + OVERHEAD_BYTES,
         stream_buffer_maxsize=BUFFERED_RECORDS,
         producer_acks=-1,
@@ -57,6 +62,21 @@ def make_app(group: str, kafka: KafkaSettings, folder: Path) -> "faust.App":
     )
     app.transport = PromptTransport(app.conf.broker_consumer, app)
     return app
+
+
+def credentials_of(kafka: KafkaSettings) -> "faust.SASLCredentials | faust.SSLCredentials | None":
+    """How Faust's clients log in and encrypt; None when they do neither."""
+    import faust
+
+    context = ssl_context(kafka)
+    if uses_sasl(kafka):
+        return faust.SASLCredentials(
+            username=kafka.sasl_username,
+            password=kafka.sasl_password,
+            ssl_context=context,
+            mechanism=kafka.sasl_mechanism,
+        )
+    return None if context is None else faust.SSLCredentials(context)
 
 
 def raw_topic(app: "faust.App", name: str, partitions: int) -> "faust.TopicT":

@@ -32,6 +32,16 @@ class InFlight:
             self._left.clear()
             await self._left.wait()
 
+    async def take(self, records: int) -> None:
+        """Count so many more without anything to be acknowledged, once there is room; `give` counts them back."""
+        await self.room(records)
+        self._count += records
+
+    def give(self, records: int) -> None:
+        """What was taken is there again."""
+        self._count -= records
+        self._left.set()
+
     async def add(self, writes: Iterable[Awaitable[object]], acknowledge: Acknowledge, records: int = 1) -> None:
         """Acknowledge once these writes, and everything added before, are through; waits while full."""
         await self.room(records)

@@ -221,6 +221,6 @@ def _is_data(ref: str) -> bool:
 def _item_id_of(key: bytes | None) -> str | None:
     """The key of an unreadable change, where it could be an item's."""
     try:
-        return None if key is None else check_item_id(key.decode())
+        return None if key is None else check_item_id(key.decode(), canary=True)
     except (ChangeRejected, UnicodeDecodeError):
         return None

@@ -1,6 +1,12 @@
 """The stream worker's metrics, on a registry of their own."""
 
+import time
+from collections.abc import Iterable
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from schemas.freshness import FRESHNESS_BUCKETS_S, FRESHNESS_METRIC
+from schemas.vector_record import StageTimes
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
@@ -22,8 +28,21 @@ class StreamMetrics:
         )
         self.states = Counter(
             "lookalive_stream_states",
-            "item states taken by the embed agent: superseded, known, empty, embedded, deleted, rejected or unreadable",
+            "item states taken by the embed agent: superseded, known, empty, embedded, deleted, waiting, rejected or "
+            "unreadable",
             ("outcome",),
+            registry=self.registry,
+        )
+        self.retries = Counter(
+            "lookalive_stream_retries",
+            "items of catalog.retries tried again: embedded, waiting, put_off (the host is left alone), rejected, "
+            "superseded or known",
+            ("outcome",),
+            registry=self.registry,
+        )
+        self.retries_waiting = Gauge(
+            "lookalive_stream_retries_waiting",
+            "items of catalog.retries held in memory until they are tried again",
             registry=self.registry,
         )
         self.images = Counter(
@@ -39,10 +58,35 @@ class StreamMetrics:
             buckets=_SECONDS,
             registry=self.registry,
         )
+        self.fresh_seconds = _fresh_seconds(self.registry)
         self.in_flight = Gauge(
             "lookalive_stream_in_flight", "records taken and not yet acknowledged", ("agent",), registry=self.registry
         )
 
+    def note_fresh(self, stage: str, kind: str, since_us: int, until_us: int) -> None:
+        """A change passed a stage; times are microseconds since the epoch, 0 where one is not known."""
+        if since_us and until_us:
+            self.fresh_seconds.labels(stage, kind).observe(max(until_us - since_us, 0) / 1e6)
+
+    def note_embedded(self, written: Iterable[StageTimes]) -> None:
+        """Records of vectors were written just now: their stages since the merge."""
+        now_us = time.time_ns() // 1000
+        for times in written:
+            kind = "picture" if times.embedded_us else "delete"
+            self.note_fresh("fetched", kind, times.merged_us, times.fetched_us)
+            self.note_fresh("embedded", kind, times.fetched_us, times.embedded_us)
+            self.note_fresh("logged", kind, times.embedded_us or times.merged_us, now_us)
+
     def text(self) -> bytes:
         """All of them in Prometheus' text format."""
         return generate_latest(self.registry)
+
+
+def _fresh_seconds(registry: CollectorRegistry) -> Histogram:
+    return Histogram(
+        FRESHNESS_METRIC,
+        "seconds of changes from the stage before to this one, by kind of change",
+        ("stage", "kind"),
+        buckets=FRESHNESS_BUCKETS_S,
+        registry=registry,
+    )

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 import structlog
@@ -20,14 +21,18 @@ from embedder.vector_cache import VectorCache
 from schemas.backlog import Backlog, Gate, readers_of
 from schemas.cluster import Generation
 from schemas.cluster_log import ClusterFollower
-from schemas.errors import LogError, NotReady, SettingsError
+from schemas.errors import NotReady, SettingsError
 from schemas.kafka_clients import common_config, partition_counts
+from schemas.log_identity import LogWatch, check_log, stream_topics
 from schemas.settings import Settings
-from schemas.topics import CHANGES, MERGE_GROUP, REJECTS, STATES, embed_group, vectors_topic
+from schemas.topics import CHANGES, MERGE_GROUP, REJECTS, RETRIES, STATES, embed_group, vectors_topic
 from streams.agent import Agent
 from streams.endings import end_now
 from streams.gaps import check_gaps
 from streams.metrics import StreamMetrics
+
+if TYPE_CHECKING:
+    from streams.retry_agent import RetryAgent
 
 AGENTS = ("merge", "embed")
 WAIT_S, POLL_S, SAY_EVERY_S = 60.0, 0.25, 5.0
@@ -48,8 +53,10 @@ class StreamWorker:
         self._follower = ClusterFollower(settings.kafka)
         self._agents: list[Agent] = []
         self._backlogs: list[Backlog] = []
+        self._retries: RetryAgent | None = None
         self._embedding: EmbeddingWorker | None = None
         self._cache: VectorCache | None = None
+        self._log = LogWatch(settings.kafka, lambda: self._follower.view, stream_topics)
         self._stage = "starting"
 
     def reasons(self) -> dict[str, str]:
@@ -59,6 +66,7 @@ class StreamWorker:
         found = {agent.name: agent.not_ready() for agent in self._agents}
         if self._embedding is not None and not self._embedding.healthy:
             found["embedder"] = "the embedding worker has ended"
+        found["kafka"] = self._log.away
         return {name: why for name, why in found.items() if why is not None}
 
     async def start(self) -> None:
@@ -78,8 +86,11 @@ class StreamWorker:
             agents.append(await self._make_merge())
         if "embed" in self._names:
             agents.append(await self._make_embed())
+        self._log.start()
         self._agents = agents
         await asyncio.gather(*(agent.start() for agent in agents))
+        if self._retries is not None:
+            await self._retries.start()
 
     async def watch(self) -> None:
         """Returns never; says what is missing, and ends the process when that does not change any more."""
@@ -89,10 +100,13 @@ class StreamWorker:
             for agent in self._agents:
                 if agent.app.crashed:
                     end_now(agent.app.crash_reason or RuntimeError(f"the {agent.name} app has crashed"))
+            if self._log.refused is not None:
+                end_now(self._log.refused)
             if self._embedding is not None and not self._embedding.healthy:
                 end_now(NotReady("the embedding worker has ended"))
             reasons, now = self.reasons(), time.monotonic()
-            if reasons != held:
+            # While the broker is away nothing can move, and ending would mend nothing.
+            if reasons != held or self._log.away is not None:
                 held, since = reasons, now
             if reasons and now - since > STALLED_S:
                 end_now(NotReady(f"nothing has moved for {STALLED_S:.0f} s: {reasons}"))
@@ -102,6 +116,9 @@ class StreamWorker:
 
     async def stop(self) -> None:
         """Stop the agents in the order of the data, then the embedder."""
+        self._log.stop()
+        if self._retries is not None:
+            await self._retries.stop()
         await asyncio.gather(*(agent.stop() for agent in self._agents))
         if self._embedding is not None:
             await self._embedding.stop(timeout_s=0.5)
@@ -122,6 +139,7 @@ class StreamWorker:
     async def _make_embed(self) -> Agent:
         from streams.embed_agent import EmbedAgent
         from streams.embed_memo import EmbedMemo
+        from streams.retry_agent import RetryAgent
 
         await self._wait("waiting for a serving generation", self._is_placed)
         generation = self._follower.view.serving
@@ -134,15 +152,18 @@ class StreamWorker:
         self._embedding = self._embedding_worker(encoder)
         await self._embedding.start()
         folder = self._folder("embedded") / generation.name
-        return EmbedAgent(
+        agent = EmbedAgent(
             self.settings,
             generation,
             self._folder("embed") / generation.name,
             EmbedMemo(folder),
             self._embedding,
             self._gate(vectors_topic(generation.name)),
+            self._gate(RETRIES),
             self.metrics,
         )
+        self._retries = RetryAgent(self.settings, generation.name, agent, self.metrics)
+        return agent
 
     def _embedding_worker(self, encoder: Encoder) -> EmbeddingWorker:
         images = self.settings.images
@@ -194,14 +215,7 @@ class StreamWorker:
         """The installation record decides; topics and settings must agree with it."""
         installation = self._follower.view.installation
         assert installation is not None
-        have = partition_counts(AdminClient(common_config(self.settings.kafka)))
-        for topic in (CHANGES, STATES, REJECTS):
-            if have.get(topic) != installation.partitions:
-                raise LogError(
-                    f"topic {topic} has {have.get(topic, 'no')} partitions, this installation has "
-                    f"{installation.partitions}",
-                    code="partition_mismatch",
-                )
+        check_log(self.settings.kafka, self._follower.view, (CHANGES, STATES, REJECTS, RETRIES))
         kafka = msgspec.structs.replace(self.settings.kafka, partitions=installation.partitions)
         self.settings = msgspec.structs.replace(self.settings, kafka=kafka)
 

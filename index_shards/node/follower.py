@@ -9,12 +9,14 @@ from confluent_kafka import KafkaException
 
 from index_shards.applying import Applied
 from index_shards.item_store import Offsets
+from index_shards.node.freshness_notes import FreshnessNotes
 from index_shards.node.log_reader import LogReader, LogRecord
 from index_shards.node.metrics import NodeMetrics
 from index_shards.node.news_ring import NewsRing
 from index_shards.node.snapshot_schedule import SnapshotSchedule
 from index_shards.shard import Shard
 from index_shards.shard_state import ShardState
+from schemas.canary import is_canary
 from schemas.errors import Busy, LogError, LogGap, NotReady
 from schemas.item_state import decode_state
 from schemas.settings import KafkaSettings
@@ -50,6 +52,7 @@ class Follower:
         self._vectors = vectors_topic(shard.generation.name)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"follower-{group}", daemon=True)
+        self._fresh = FreshnessNotes(metrics, *self._labels)
         self._log = log.bind(generation=self._labels[0], shard=shard.number)
         self._start: tuple[Offsets | None] | None = None
         self._first: Offsets = {}
@@ -175,6 +178,7 @@ class Follower:
     def _apply(self, record: LogRecord) -> bool:
         """Apply one record, waiting for room in the buffer; False when told to stop before it was applied."""
         if not record.mark:
+            taken_us = time.time_ns() // 1000
             try:
                 applied = self._apply_patiently(record)
             except (ValueError, msgspec.MsgspecError) as error:
@@ -187,6 +191,7 @@ class Follower:
                 if applied.delay_us is not None and self._shard.state.answers:
                     seconds = self._metrics.searchable_seconds.labels(*self._labels, record.topic)
                     seconds.observe(max(applied.delay_us, 0) / 1e6)
+                    self._fresh.note(record, taken_us, applied)
                     self._tell(record, applied)
             self._schedule.note(record.topic, record.partition, record.size_bytes)
         next_offset = record.offset if record.mark else record.offset + 1
@@ -195,7 +200,7 @@ class Follower:
 
     def _tell(self, record: LogRecord, applied: Applied) -> None:
         """Let those who listen know what searches show now."""
-        if applied.kind is not None and applied.delay_us is not None:
+        if applied.kind is not None and applied.delay_us is not None and not is_canary((record.key or b"").decode()):
             generation, event_us = self._shard.generation.name, applied.searchable_us - applied.delay_us
             item_id = (record.key or b"").decode()
             self._news.note(item_id, applied.kind, generation, self._shard.number, event_us, applied.searchable_us)

@@ -25,7 +25,10 @@ _LOST = (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE)
 
 
 class LogRecord(NamedTuple):
-    """One record, or, with `mark` set, only the word that everything before `offset` has been read."""
+    """One record, or, with `mark` set, only the word that everything before `offset` has been read.
+
+    `time_us` is the record's timestamp in microseconds since the epoch, 0 where it has none.
+    """
 
     topic: str
     partition: int
@@ -33,6 +36,7 @@ class LogRecord(NamedTuple):
     key: bytes | None
     value: bytes | None
     mark: bool = False
+    time_us: int = 0
 
     @property
     def size_bytes(self) -> int:
@@ -167,7 +171,8 @@ class LogReader:
             if offset > wanted and self._contiguous:
                 raise LogGap(topic, partition, wanted, offset)
             self._next[topic, partition] = offset + 1
-            return LogRecord(topic, partition, offset, message.key(), message.value())
+            time_us = max(message.timestamp()[1], 0) * 1000
+            return LogRecord(topic, partition, offset, message.key(), message.value(), time_us=time_us)
         if error.code() == KafkaError._PARTITION_EOF:
             return LogRecord(topic, partition, offset, None, None, mark=True)
         if error.code() in _LOST:

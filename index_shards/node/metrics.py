@@ -1,5 +1,6 @@
 """What a node measures of itself."""
 
+import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import get_args
 
@@ -8,6 +9,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from index_shards.shard_state import ShardState
+from schemas.freshness import FRESHNESS_BUCKETS_S, FRESHNESS_METRIC
 from schemas.node_status import Doing, ShardStatus
 
 _SHARD = ("generation", "shard")
@@ -37,6 +39,13 @@ class NodeMetrics:
             buckets=_FRESH_BUCKETS,
             registry=r,
         )
+        self.fresh_seconds = Histogram(
+            FRESHNESS_METRIC,
+            "seconds of changes from the stage before to this one, and in total, while serving, by kind of change",
+            (*_SHARD, "stage", "kind"),
+            buckets=FRESHNESS_BUCKETS_S,
+            registry=r,
+        )
         self.snapshot_seconds = Histogram("lookalive_node_snapshot_seconds", "one snapshot", _SHARD, registry=r)
         self.snapshots_failed = Counter("lookalive_node_snapshots_failed", "snapshots not written", _SHARD, registry=r)
         self.log_gaps = Counter("lookalive_node_log_gaps", "times the log lost what was needed", _SHARD, registry=r)
@@ -64,6 +73,9 @@ class ShardGauges(Collector):
             "snapshot_us": "time of the newest snapshot, microseconds since the epoch, 0 for none",
         }
         families = {n: GaugeMetricFamily(f"lookalive_node_{n}", text, labels=_SHARD) for n, text in figures.items()}
+        age = GaugeMetricFamily(
+            "lookalive_node_newest_change_age_seconds", "since the event of the newest change applied", labels=_SHARD
+        )
         lag = GaugeMetricFamily("lookalive_node_lag", "records to be applied, -1 unknown", labels=(*_SHARD, "topic"))
         state = GaugeMetricFamily("lookalive_node_state", "1 for the state it is in", labels=(*_SHARD, "state"))
         at = GaugeMetricFamily("lookalive_node_doing", "1 for what it is at just now", labels=(*_SHARD, "activity"))
@@ -78,6 +90,8 @@ class ShardGauges(Collector):
             labels = [status.generation, str(status.shard)]
             for name, family in families.items():
                 family.add_metric(labels, getattr(status, name))
+            if status.newest_event_us:
+                age.add_metric(labels, max(time.time() - status.newest_event_us / 1e6, 0.0))
             for topic, records in status.lag.items():
                 lag.add_metric([*labels, topic], records)
             for name in STATES:
@@ -90,4 +104,4 @@ class ShardGauges(Collector):
             samples.add_metric(labels, status.recall_samples)
             compactions.add_metric([*labels, "swapped"], status.compactions)
             compactions.add_metric([*labels, "refused"], status.compactions_refused)
-        yield from (*families.values(), lag, state, at, recall, samples, compactions)
+        yield from (*families.values(), age, lag, state, at, recall, samples, compactions)

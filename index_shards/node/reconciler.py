@@ -13,6 +13,7 @@ from index_shards.node.news_ring import NewsRing
 from schemas.cluster import ClusterView, Installation, NodeReport
 from schemas.cluster_log import ClusterFollower, publish
 from schemas.errors import NotReady, UnknownShard
+from schemas.log_identity import LogWatch, check_log, shard_topics
 from schemas.node_status import ShardStatus
 from schemas.settings import Settings
 
@@ -37,6 +38,7 @@ class Reconciler:
         self._node = settings.node.id
         self.news = NewsRing()
         self._cluster = ClusterFollower(settings.kafka, lambda _: self._wake.set())
+        self._log = LogWatch(settings.kafka, lambda: self._cluster.view, shard_topics)
         self._hosted: dict[ShardKey, HostedShard] = {}
         self._lock, self._compaction_permit = threading.Lock(), threading.Lock()
         self._wake, self._stop = threading.Event(), threading.Event()
@@ -50,14 +52,18 @@ class Reconciler:
 
         Raises:
             NotReady: the broker does not answer.
+            LogError: a topic is not the one that was installed.
         """
         self._cluster.start()
+        check_log(self._settings.kafka, self._cluster.view, shard_topics(self._cluster.view))
+        self._log.start()
         self._thread.start()
 
     def stop(self) -> None:
         """Close every shard, all at once, and say that none is served any more."""
         self._stop.set()
         self._wake.set()
+        self._log.stop()
         self._cluster.stop()
         self._thread.join(STOP_THREAD_S)
         with self._lock:
@@ -86,6 +92,8 @@ class Reconciler:
 
     def reasons_not_ready(self) -> list[str]:
         """What is missing until every placed shard serves; empty when nothing is."""
+        if self._log.refused is not None:
+            return [self._log.refused.message]
         if self.error is not None:
             return [self.error]
         view = self._cluster.view

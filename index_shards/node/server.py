@@ -6,6 +6,7 @@ import msgspec
 from aiohttp import web
 from prometheus_client import generate_latest
 
+from index_shards.node.canaries import without_canaries
 from index_shards.node.hosted_shard import HostedShard
 from index_shards.node.http_errors import answer_errors, error_response
 from index_shards.node.item_traces import trace_route
@@ -109,7 +110,8 @@ class NodeServer:
         with self._metrics.search_seconds.labels(shard.generation.name, str(shard.number)).time():
             wanted = None if asked.filter is None else parse_filter(asked.filter)
             query = Query(unpack_vector(asked.vector), asked.k, wanted, asked.exact, asked.exclude)
-            return msgspec.msgpack.encode(_hits(hosted.search(query), asked.include_attributes))
+            found = hosted.search(query) if asked.canaries else without_canaries(hosted.search, query)
+            return msgspec.msgpack.encode(_hits(found, asked.include_attributes))
 
 
 def _hits(found: Found, include_attributes: bool) -> ShardHits:

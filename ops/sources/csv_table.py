@@ -63,25 +63,28 @@ class CsvTable(CatalogSource):
 
     def rows(self, after: int = 0) -> Iterator[Row]:
         """See `CatalogSource.rows`."""
-        for number, cells in enumerate(self._records(), start=1):
+        for number, (line, cells) in enumerate(self._records(), start=1):
             if number > after:
-                yield number, self._said(number, cells)
+                yield number, self._said(number, line, cells)
 
-    def _said(self, number: int, cells: list[str] | csv.Error) -> CatalogChange | BadRow:
+    def _said(self, number: int, line: int, cells: list[str] | csv.Error) -> CatalogChange | BadRow:
         if isinstance(cells, csv.Error):
-            return BadRow(number, f"not CSV: {cells}")
+            return BadRow(number, f"not CSV: {cells}", line)
         if len(cells) != len(self._header):
-            return BadRow(number, f"{len(cells)} cells, but the header has {len(self._header)}")
+            return BadRow(number, f"{len(cells)} cells, but the header has {len(self._header)}", line)
         row: dict[str, Any] = dict(zip(self._header, cells, strict=True))
         if not self._columns.has_attributes:
             row |= {name: inferred(row[name]) for name in self._columns.rest if name not in self._shape.types}
         try:
             return row_change(self._columns, self._shape.cast(row), self._shape.folder(self._path))
         except ChangeRejected as refusal:
-            return BadRow(number, refusal.message)
+            return BadRow(number, refusal.message, line)
 
-    def _records(self) -> Iterator[list[str] | csv.Error]:
-        """The records behind the header; empty lines are none, and one that is no CSV does not end the table."""
+    def _records(self) -> Iterator[tuple[int, list[str] | csv.Error]]:
+        """The records behind the header, each with the number of its last line.
+
+        Empty lines are none, and one that is no CSV does not end the table.
+        """
         with self._open() as file:
             reader = self._reader(file)
             next(reader, None)
@@ -91,10 +94,10 @@ class CsvTable(CatalogSource):
                 except StopIteration:
                     return
                 except csv.Error as error:
-                    yield error
+                    yield reader.line_num, error
                     continue
                 if cells:
-                    yield cells
+                    yield reader.line_num, cells
 
     def _reader(self, file: TextIO) -> Any:
         csv.field_size_limit(MOST_CELL_CHARACTERS)  # the module's only way; no smaller limit is set elsewhere

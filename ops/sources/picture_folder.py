@@ -7,11 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ops.sources.source import BadRow, CatalogSource, Row
-from ops.sources.table_rows import checked_change, file_url
+from ops.sources.table_rows import absolute_path, checked_change, file_url
 from schemas.changes import CatalogChange
 from schemas.errors import ChangeRejected, InputError
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif"})
+SHOWN_SUFFIXES = 5
+TABLE = "items.csv"
+"""A table that may lie beside the pictures and speaks for them."""
 
 
 class PictureFolder(CatalogSource):
@@ -23,7 +26,7 @@ class PictureFolder(CatalogSource):
 
     def __init__(self, path: Path) -> None:
         """InputError when there is no picture at all."""
-        self._path = path.absolute()
+        self._path = absolute_path(path)
         if not any(isinstance(found, Path) for found, _ in self._found()):
             suffixes = ", ".join(sorted(SUFFIXES))
             raise InputError(f"there is no picture in {path} (looked for {suffixes})", code="empty_source")
@@ -31,6 +34,25 @@ class PictureFolder(CatalogSource):
     def count(self) -> int | None:
         """See `CatalogSource.count`."""
         return sum(1 for _ in self._found())
+
+    def left_out(self) -> str:
+        """See `CatalogSource.left_out`: files that are no pictures, by suffix."""
+        suffixes: Counter[str] = Counter()
+        for folder, entries in self._scanned():
+            if not isinstance(entries, str):
+                names = (Path(e.name) for e in entries if not e.is_dir())
+                suffixes.update(
+                    name.suffix.lower() or "no ending"
+                    for name in names
+                    if name.suffix.lower() not in SUFFIXES and (folder / name) != self._path / TABLE
+                )
+        if not suffixes:
+            return ""
+        counts = ", ".join(f"{suffix} {count}" for suffix, count in suffixes.most_common(SHOWN_SUFFIXES))
+        more = ", ..." if len(suffixes) > SHOWN_SUFFIXES else ""
+        said = f"{suffixes.total()} file{'' if suffixes.total() == 1 else 's'} left out ({counts}{more})"
+        heic = "; HEIC is not read: export as JPEG" if suffixes.keys() & {".heic", ".heif"} else ""
+        return said + heic
 
     def fingerprint(self) -> str:
         """See `CatalogSource.fingerprint`: the names of all pictures."""
@@ -60,6 +82,15 @@ class PictureFolder(CatalogSource):
 
     def _found(self) -> Iterator[tuple[Path | str, str]]:
         """Pictures with their last part of the id, or what was wrong with a folder; one folder at a time in memory."""
+        for folder, entries in self._scanned():
+            if isinstance(entries, str):
+                yield entries, ""
+                continue
+            files = [e.name for e in entries if Path(e.name).suffix.lower() in SUFFIXES and not _is_folder(e)]
+            yield from ((folder / file, name) for file, name in zip(files, _names(files), strict=True))
+
+    def _scanned(self) -> Iterator[tuple[Path, list[os.DirEntry[str]] | str]]:
+        """Each folder with what is in it, by name, hidden entries left away; or what was wrong with it."""
         waiting = [self._path]
         while waiting:
             folder = waiting.pop()
@@ -68,10 +99,9 @@ class PictureFolder(CatalogSource):
                     entries = sorted((e for e in scan if not e.name.startswith(".")), key=lambda e: os.fsencode(e.name))
             except OSError as error:
                 shown = os.fsencode(folder).decode(errors="replace")
-                yield f"{shown} cannot be read: {error.strerror}", ""
+                yield folder, f"{shown} cannot be read: {error.strerror}"
                 continue
-            files = [e.name for e in entries if Path(e.name).suffix.lower() in SUFFIXES and not _is_folder(e)]
-            yield from ((folder / file, name) for file, name in zip(files, _names(files), strict=True))
+            yield folder, entries
             waiting.extend(folder / e.name for e in reversed(entries) if _is_folder(e))
 
 

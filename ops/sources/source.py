@@ -10,10 +10,16 @@ from schemas.errors import InputError
 
 
 class BadRow(NamedTuple):
-    """A row that stands for no change: its number, counted from 1, and what is wrong with it."""
+    """A row that stands for no change: its number, counted from 1, what is wrong with it, and its line in the file."""
 
     row: int
     message: str
+    line: int | None = None
+
+    @property
+    def where(self) -> str:
+        """For people."""
+        return f"row {self.row}" if self.line is None else f"row {self.row} (line {self.line})"
 
 
 Row = tuple[int, CatalogChange | BadRow]
@@ -34,6 +40,10 @@ class CatalogSource(ABC):
         Raises:
             InputError: the source cannot be read any further.
         """
+
+    def left_out(self) -> str:
+        """What lies in the source and is no row of it, in words; empty where all is."""
+        return ""
 
     @abstractmethod
     def fingerprint(self) -> str:

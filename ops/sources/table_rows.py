@@ -101,6 +101,11 @@ def image_reference(text: str, folder: Path | str) -> str:
     return file_url(folder / text)
 
 
+def absolute_path(path: Path) -> Path:
+    """The path from the root; where it has `..`, as the file system resolves it, else with its links as they are."""
+    return path.resolve() if ".." in path.parts else path.absolute()
+
+
 def file_url(path: Path) -> str:
     """The file: URL of an absolute path, byte for byte (RFC 8089); links and `..` stay as they are.
 

@@ -40,13 +40,13 @@ export async function item(itemId) {
   }
 }
 
-/** Why the router is not ready, as sentences; empty when it is. */
-export async function reasonsNotReady() {
+/** Whether the router answers, and why it is not ready (null when it is). */
+export async function readiness() {
   try {
     await ask("/readyz");
-    return [];
+    return { reached: true, reason: null };
   } catch (error) {
-    return error.status === 0 ? ["The router cannot be reached."] : [error.message];
+    return { reached: error.status !== 0, reason: error.message };
   }
 }
 

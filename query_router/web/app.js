@@ -1,22 +1,31 @@
 // The page: what is looked for, and everything that follows from a change of it.
 
 import { readAddress, writeAddress } from "/web/address.js";
-import { imageUrl, item, reasonsNotReady, search } from "/web/api.js";
+import { refusedPhoto, sayFailure, sayLacks, unsayAnswer } from "/web/answer_notices.js";
+import { imageUrl, item, search } from "/web/api.js";
 import { rememberAttributes } from "/web/attribute_values.js";
 import { CropFrame } from "/web/crop.js";
 import { byId, h, picture } from "/web/dom.js";
-import { filterError, showFacets, showFilter, startFilterPanel } from "/web/filter_panel.js";
+import { refuseFilter, showFacets, showFilter, startFilterPanel } from "/web/filter_panel.js";
 import { nameOf, plural, shortened } from "/web/format.js";
 import { startLiveFeed } from "/web/live_feed.js";
 import { addToStrip, markStrip, startStrip } from "/web/live_strip.js";
 import { notice } from "/web/notices.js";
 import { listenForPhotos } from "/web/photo_input.js";
-import { refreshShown, sampleCard, showResults, showSkeletons, shownCount, startResults } from "/web/results.js";
+import { lookAtRouter, sayUnserved } from "/web/router_watch.js";
+import {
+  refreshShown,
+  sampleCard,
+  showKept,
+  showResults,
+  showSkeletons,
+  shownCount,
+  startResults,
+} from "/web/results.js";
 
 const PAGE = 24;
 const MOST_OFFSET = 10_000;
 const MOST_SAMPLES = 8;
-const READY_MS = 5000;
 const CROP_PAUSE_MS = 250;
 
 const wanted = { photo: undefined, itemId: undefined, crop: null, filter: {} };
@@ -25,7 +34,11 @@ let partial = false;
 let cropFrame = null;
 let cropTimer = null;
 let photoUrl = null;
+let photoSeen = true;
+let photoRefused = false;
 let itemName = "";
+// What the shown results answer, and its summary; null while nothing is answered.
+let answered = null;
 
 const lookedFor = () => wanted.photo !== undefined || wanted.itemId !== undefined;
 
@@ -56,8 +69,9 @@ function showQuery() {
   stage.hidden = !lookedFor();
   byId("query-tools").hidden = !lookedFor();
   byId("drop-label").hidden = lookedFor();
-  byId("crop-button").hidden = wanted.photo === undefined;
-  byId("crop-help").hidden = wanted.photo === undefined;
+  photoSeen = true;
+  photoRefused = false;
+  showPhotoTools();
   if (wanted.photo !== undefined) showPhoto(stage);
   else if (wanted.itemId !== undefined) showItem(stage, wanted.itemId);
   showCropTools();
@@ -81,10 +95,11 @@ function showPhoto(stage) {
   const image = h("img", { alt: "Your photo", src: photoUrl, draggable: false });
   const surface = h("div", { className: "surface" }, image);
   image.addEventListener("error", () => {
+    if (!surface.isConnected) return;
+    photoSeen = false;
     surface.classList.add("unseen");
-    surface.append(
-      h("p", { className: "hint" }, "This browser cannot show this picture; it may be searchable all the same."),
-    );
+    surface.append(h("p", { id: "unseen-hint", className: "hint" }));
+    showPhotoTools();
   });
   stage.append(surface);
   cropFrame = new CropFrame(surface, (crop) => {
@@ -97,6 +112,18 @@ function showPhoto(stage) {
     }, CROP_PAUSE_MS);
   });
   cropFrame.set(wanted.crop);
+}
+
+/** Only what is seen, and can be searched with, can be cropped. */
+function showPhotoTools() {
+  const usable = wanted.photo !== undefined && photoSeen && !photoRefused;
+  byId("crop-button").hidden = !usable;
+  byId("crop-help").hidden = !usable;
+  const hint = byId("unseen-hint");
+  if (hint !== null)
+    hint.textContent = photoRefused
+      ? "There is nothing to show: choose another photo."
+      : "This browser cannot show this picture; it may be searchable all the same.";
 }
 
 function showCropTools() {
@@ -112,8 +139,9 @@ async function runSearch(append = false) {
   byId("more").hidden = true;
   if (!lookedFor()) {
     showResults([]);
+    answered = null;
     say("Which items look like this?", "");
-    clearAnswerNotices();
+    unsayAnswer();
     return;
   }
   if (!append) {
@@ -125,8 +153,9 @@ async function runSearch(append = false) {
     const answer = await search({ ...wanted, k: PAGE, offset }, mine.signal);
     if (mine.signal.aborted) return;
     showAnswer(answer, append);
+    answered = { ...wanted, summary: byId("summary").textContent, more: !byId("more").hidden };
   } catch (error) {
-    if (error.name !== "AbortError" && !mine.signal.aborted) showFailure(error);
+    if (error.name !== "AbortError" && !mine.signal.aborted) showFailure(error, append);
   }
 }
 
@@ -135,6 +164,8 @@ function showAnswer(answer, append) {
   showResults(answer.items, append);
   showFacets();
   const { shards } = answer;
+  photoRefused = false;
+  showPhotoTools();
   partial = shards.ok < shards.total;
   const found = shownCount() === 0 ? nothingFound(answer) : plural(shownCount(), "item");
   say(
@@ -144,7 +175,7 @@ function showAnswer(answer, append) {
       .join(" · "),
   );
   byId("more").hidden = answer.items.length < PAGE || shownCount() + PAGE > MOST_OFFSET;
-  showDegraded(answer);
+  sayLacks(answer);
 }
 
 function nothingFound(answer) {
@@ -152,47 +183,46 @@ function nothingFound(answer) {
   return Object.keys(wanted.filter).length > 0 ? "Nothing passes this filter" : "The catalogue has nothing to show yet";
 }
 
-function showDegraded({ shards, degraded, warnings }) {
-  const missing = shards.total - shards.ok;
-  const why = [
-    shards.failed > 0 ? `${shards.failed} failed` : "",
-    shards.timed_out > 0 ? `${shards.timed_out} too late` : "",
-  ]
-    .filter(Boolean)
-    .join(", ");
-  notice(
-    "answer-shards",
-    missing > 0
-      ? `${missing} of ${plural(shards.total, "shard")} did not answer (${why}): their items are missing from these results.`
-      : null,
-  );
-  notice("answer-degraded", degradedText(degraded));
-  notice("answer-warnings", warnings.length > 0 ? `${warnings.map(shortened).join("; ")}.` : null);
-  notice("answer-failed", null);
-}
-
-function degradedText(degraded) {
-  if (degraded === null || degraded === "no_shards") return null;
-  if (degraded === "no_embedder")
-    return "Photos cannot be read at the moment (no_embedder): these items are popular ones, not look-alikes.";
-  return `The answer is degraded: ${shortened(degraded)}.`;
-}
-
-function showFailure(error) {
+function showFailure(error, append) {
+  if (error.code === "bad_filter") return showBadFilter(error.message);
+  if (append) return showNoMore(error);
   showResults([]);
-  const text =
-    error.code === "no_embedder"
-      ? `Photos cannot be searched with at the moment (no_embedder): ${error.message}`
-      : error.message;
-  say(headline(), "No answer");
-  clearAnswerNotices();
-  if (error.code === "bad_filter") filterError(error.message);
-  else notice("answer-failed", text, "error");
+  answered = null;
+  const refused = wanted.photo !== undefined ? refusedPhoto(error) : undefined;
+  // A crop that is refused can be moved; a whole photo cannot be helped.
+  photoRefused = refused !== undefined && wanted.crop === null;
+  showPhotoTools();
+  say(refused ?? headline(), refused === undefined ? "No answer" : "");
+  unsayAnswer();
   partial = error.status === 503 || error.status === 0;
+  sayWhy(error);
 }
 
-function clearAnswerNotices() {
-  for (const name of ["answer-shards", "answer-degraded", "answer-warnings", "answer-failed"]) notice(name, null);
+/** What is shown stays shown, and can be asked to go on again. */
+function showNoMore(error) {
+  byId("more").hidden = false;
+  sayWhy(error);
+}
+
+const sayWhy = (error) => (error.status === 0 ? lookAtRouter() : sayFailure(error));
+
+/** What was found before stays, with the filter it was found by; the bad one waits in its box to be mended. */
+function showBadFilter(message) {
+  const sameQuery =
+    answered !== null && ["photo", "itemId", "crop"].every((name) => Object.is(answered[name], wanted[name]));
+  if (sameQuery) {
+    showKept();
+    wanted.filter = answered.filter;
+    writeAddress(wanted, false);
+    say(headline(), answered.summary);
+    byId("more").hidden = !answered.more;
+  } else {
+    showResults([]);
+    answered = null;
+    say(headline(), "No answer");
+    unsayAnswer();
+  }
+  refuseFilter(message, wanted.filter);
 }
 
 function headline() {
@@ -221,24 +251,6 @@ function addSample(news) {
   else if (known === undefined && samples.children.length < MOST_SAMPLES)
     samples.append(sampleCard(news.item_id, news.searchable_at));
   byId("samples-title").hidden = samples.children.length === 0;
-}
-
-function heardStatus({ shards, unserved, silent }) {
-  const nodes =
-    silent.length > 0 ? ` (${plural(silent.length, "node")} silent: ${silent.map(shortened).join(", ")})` : "";
-  notice(
-    "live-shards",
-    unserved.length > 0
-      ? `${unserved.length} of ${plural(shards, "shard")} cannot be reached${nodes}: searches lack their items.`
-      : null,
-  );
-  if (unserved.length === 0 && shards > 0 && partial) runSearch();
-}
-
-async function lookAtReadiness() {
-  const reasons = document.hidden ? null : await reasonsNotReady();
-  if (reasons !== null) notice("ready", reasons.length > 0 ? `Not ready to search: ${reasons.join(" ")}` : null);
-  setTimeout(lookAtReadiness, reasons?.length ? READY_MS / 5 : READY_MS);
 }
 
 // --- beginning
@@ -271,13 +283,17 @@ function start() {
   followAddress();
   startLiveFeed({
     heard: heardLive,
-    status: heardStatus,
+    status: (status) => {
+      sayUnserved(status);
+      if (status.unserved.length === 0 && status.shards > 0 && partial) runSearch();
+    },
     lost: (sentence) => {
       markStrip(sentence === null);
       notice("live", sentence);
+      lookAtRouter();
     },
   });
-  lookAtReadiness();
+  lookAtRouter();
 }
 
 start();

@@ -30,8 +30,11 @@ export function showFilter(next) {
   showFacets();
 }
 
-/** Say what the router refused about the filter. */
-export function filterError(text) {
+/** Say what the router refused about the filter, which stays to be mended while `good` goes on being applied. */
+export function refuseFilter(text, good) {
+  const written = byId("filter-json").value;
+  showFilter(good);
+  byId("filter-json").value = written;
   byId("filters").open = true;
   byId("filter-error").textContent = text;
 }

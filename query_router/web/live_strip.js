@@ -3,6 +3,7 @@
 import { imageUrl } from "/web/api.js";
 import { byId, h, picture } from "/web/dom.js";
 import { delayText, plural } from "/web/format.js";
+import { showName } from "/web/item_names.js";
 
 const MOST_SHOWN = 30;
 const MOST_DELAYS = 50;
@@ -77,10 +78,12 @@ function add(list, news) {
 
 function entry(news, change) {
   const kind = KINDS[news.kind] ?? news.kind;
+  const name = h("span", { className: "entry-name" }, news.item_id);
+  showName(name, news.item_id, news.kind === "deleted" ? null : news.searchable_at);
   const words = h(
     "span",
     { className: "entry-words" },
-    h("span", { className: "entry-name" }, news.item_id),
+    name,
     h("span", { className: "entry-kind" }, kind),
     h("span", { className: "entry-delay" }, delayText(news.delay_ms)),
   );

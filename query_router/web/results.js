@@ -3,10 +3,12 @@
 import { imageUrl, item } from "/web/api.js";
 import { byId, h, picture } from "/web/dom.js";
 import { delayText, isIdentifier, isName, label, nameOf, valueText } from "/web/format.js";
+import { showName } from "/web/item_names.js";
 
 const MOST_ATTRIBUTES = 5;
 const SKELETONS = 8;
 const cards = new Map();
+let kept = null;
 let pick = () => {};
 
 /** `hear` is told the id of the item that is clicked. */
@@ -14,10 +16,11 @@ export function startResults(hear) {
   pick = hear;
 }
 
-/** Show that an answer is awaited. */
+/** Show that an answer is awaited; what is shown now is kept until there is one. */
 export function showSkeletons() {
-  cards.clear();
   const list = byId("results");
+  kept ??= { shown: [...cards], elements: [...list.children] };
+  cards.clear();
   list.setAttribute("aria-busy", "true");
   list.replaceChildren(
     ...Array.from({ length: SKELETONS }, () =>
@@ -32,10 +35,22 @@ export function showSkeletons() {
   );
 }
 
+/** Show again what was shown before an answer was awaited that does not come. */
+export function showKept() {
+  if (kept === null) return;
+  cards.clear();
+  for (const [itemId, card] of kept.shown) cards.set(itemId, card);
+  const list = byId("results");
+  list.setAttribute("aria-busy", "false");
+  list.replaceChildren(...kept.elements);
+  kept = null;
+}
+
 /** Show these hits, in place of or after those shown. */
 export function showResults(hits, append = false) {
   const list = byId("results");
   list.setAttribute("aria-busy", "false");
+  kept = null;
   if (!append) {
     cards.clear();
     list.replaceChildren();
@@ -74,6 +89,7 @@ export async function refreshShown(news) {
 /** A card for an item without a score, to begin with. */
 export function sampleCard(itemId, moment) {
   const link = linkTo(itemId, itemId);
+  showName(link, itemId, moment);
   return h(
     "li",
     { className: "card sample", data: { item: itemId } },

@@ -36,11 +36,44 @@ def test_missing_shards_of_an_answer_are_said(page: Page, shop: Shop) -> None:
 
 def test_router_that_is_gone_is_said(page: Page, shop: Shop) -> None:
     shop.system.kill("router")
-    expect(page.locator('[data-notice="live"]')).to_contain_text("interrupted")
+    expect(page.locator('[data-notice="unreachable"]')).to_contain_text("lookalive does not answer")
+    expect(page.locator(".notice")).to_have_count(1)
     expect(page.locator("#live")).to_have_class("live lost")
     shop.system.eventually(lambda: shop.system.get("/readyz")[0], 200)
-    expect(page.locator('[data-notice="live"]')).to_have_count(0, timeout=60_000)
-    expect(page.locator('[data-notice="ready"]')).to_have_count(0, timeout=60_000)
+    expect(page.locator(".notice")).to_have_count(0, timeout=60_000)
+
+
+def test_router_that_does_not_answer_a_search_is_said_once(page: Page, shop: Shop) -> None:
+    expect(page.locator("#live-list .entry").first).to_be_visible()
+    page.route("**/v1/search", lambda route: route.abort())
+    page.route("**/readyz", lambda route: route.abort())
+    page.set_input_files("#file", shop.first("mug").path)
+    expect(page.locator("#summary")).to_have_text("No answer")
+    expect(page.locator(".notice")).to_have_text(
+        [
+            "lookalive does not answer: if it was stopped, start it again in its "
+            "terminal. This page then goes on by itself."
+        ]
+    )
+    page.unroute("**/readyz")
+    expect(page.locator(".notice")).to_have_count(0)
+
+
+def test_error_is_seen_wherever_the_page_is_scrolled(page: Page, shop: Shop) -> None:
+    page.set_input_files("#file", shop.first("mug").path)
+    expect(page.locator("#results .card")).to_have_count(24)
+    error = {"code": "busy", "message": "too many at once", "details": {}}
+    page.route("**/v1/search", lambda route: route.fulfill(status=429, json={"error": error}))
+    more = page.get_by_role("button", name="Show more")
+    more.click()
+    expect(page.locator(".notice.error")).to_have_text("too many at once")
+    assert page.evaluate("scrollY") > 300
+    expect(page.locator(".notice.error")).to_be_in_viewport(ratio=1)
+    expect(page.locator("#results .card")).to_have_count(24)
+    page.unroute("**/v1/search")
+    more.click()
+    expect(page.locator("#results .card")).to_have_count(48)
+    expect(page.locator(".notice")).to_have_count(0)
 
 
 def test_photo_without_an_embedder_is_said(page: Page, shop: Shop) -> None:

@@ -54,6 +54,10 @@ def test_whole_language_as_json(page: Page, shop: Shop) -> None:
     text.fill('{"price": {"near": 5}}')
     page.get_by_role("button", name="Apply").click()
     expect(page.locator("#filter-error")).to_contain_text("near")
+    assert set(shown(page)) == wanted
+    expect(page.locator("#summary")).to_contain_text(f"{len(wanted)} item")
+    expect(text).to_have_value('{"price":{"near":5}}')
+    assert "or" in filter_in(page)
     text.fill('{"nosuch": 1}')
     page.get_by_role("button", name="Apply").click()
     expect(page.locator(".notice")).to_contain_text("no item has the attribute 'nosuch'")

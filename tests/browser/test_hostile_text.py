@@ -33,7 +33,9 @@ def test_markup_is_text(page: Page, shop: Shop, tmp_path: Path) -> None:
     first = page.locator("#results .card").first
     expect(first.locator(".name")).to_have_text(MARKUP)
     expect(first.locator(".picture")).to_have_class("picture loaded")
-    expect(page.locator("#live-list .entry-name", has_text="onload=alert").first).to_have_text(ITEM_ID)
+    newest = page.locator("#live-list .entry").first
+    expect(newest).to_have_attribute("data-item", ITEM_ID)
+    expect(newest.locator(".entry-name")).to_have_text(MARKUP)
     first.click()
     expect(page.locator("#headline")).to_contain_text("<img src=x")
     assert page.url.endswith(f"?item={quote_plus(ITEM_ID)}")

@@ -37,6 +37,20 @@ def test_strip_tells_of_each_kind_of_change(page: Page, shop: Shop, pictures: li
     shop.wait_for("strip-1", found=False)
 
 
+def test_titles_are_shown_where_items_have_one(page: Page, shop: Shop, pictures: list[Path]) -> None:
+    name = page.locator('#live-list .entry[data-item="strip-4"] .entry-name').first
+    shop.upsert("strip-4", pictures[0], title="A fine <b>mug</b>")
+    expect(name).to_have_text("A fine <b>mug</b>")
+    shop.send({"op": "patch", "item_id": "strip-4", "attributes": {"title": "A finer mug"}})
+    expect(name).to_have_text("A finer mug")
+    shop.delete("strip-4")
+    expect(page.locator(".entry.kind-deleted .entry-name").first).to_have_text("A finer mug")
+    shop.wait_for("strip-4", found=False)
+    titles = {item.title for item in shop.items}
+    expect(page.locator("#samples .name").first).not_to_have_text(re.compile(r"^\S+-\d+$"))
+    assert page.locator("#samples .name").first.inner_text() in titles
+
+
 def test_pause_holds_the_strip(page: Page, shop: Shop, pictures: list[Path]) -> None:
     expect(page.locator("#live-list .entry").first).to_be_visible()
     page.get_by_role("button", name="Pause").click()

@@ -16,6 +16,32 @@ def check_fits(page: Page) -> None:
     assert page.evaluate(_TOO_WIDE) == []
 
 
+_CUT = """() => [...document.querySelectorAll("#live-list .entry-words > *")]
+  .filter((one) => one.getBoundingClientRect().right > one.closest(".entry-body").getBoundingClientRect().right)
+  .map((one) => one.outerHTML)"""
+
+
+def test_live_entries_stay_in_their_cards(open_page: PageMaker, shop: Shop) -> None:
+    page = open_page(**PHONE)
+    expect(page.locator("#live-list .entry").first).to_be_visible()
+    page.evaluate(
+        """() => document.querySelectorAll("#live-list .entry").forEach((one) => {
+          one.querySelector(".entry-name").textContent = "An item with a name that is far too long for this";
+          one.querySelector(".entry-kind").textContent = "new picture";
+          one.querySelector(".entry-delay").textContent = "1000 min";
+        })"""
+    )
+    assert page.evaluate(_CUT) == []
+
+
+def test_touch_is_told_what_touch_can(open_page: PageMaker) -> None:
+    page = open_page(**PHONE)
+    expect(page.locator("#drop-help")).to_have_text("or take one", use_inner_text=True)
+    expect(open_page().locator("#drop-help")).to_have_text(
+        "or drop one anywhere here, or paste it", use_inner_text=True
+    )
+
+
 def test_everything_fits_on_a_phone(open_page: PageMaker, shop: Shop) -> None:
     page = open_page(**PHONE)
     expect(page.locator("#samples .card").first).to_be_visible()

@@ -41,5 +41,18 @@ def test_given_photo_finds_its_item(page: Page, shop: Shop, way: str) -> None:
 def test_what_is_no_picture_is_said(page: Page, open_page: PageMaker) -> None:
     page.set_input_files("#file", {"name": "a.jpg", "mimeType": "image/jpeg", "buffer": b"not a picture"})
     expect(page.locator(".notice.error")).to_be_visible()
-    expect(page.locator("#summary")).to_have_text("No answer")
+    expect(page.locator("#headline")).to_have_text("This is not a picture")
+    expect(page.locator("#summary")).to_be_empty()
+    expect(page.locator("#stage")).to_have_text("There is nothing to show: choose another photo.")
+    expect(page.get_by_role("button", name="Crop")).to_be_hidden()
     expect(page.locator("#results .card")).to_have_count(0)
+
+
+def test_after_what_is_no_picture_a_photo_is_searched_with(page: Page, shop: Shop) -> None:
+    page.set_input_files("#file", {"name": "a.jpg", "mimeType": "image/jpeg", "buffer": b"not a picture"})
+    expect(page.locator("#headline")).to_have_text("This is not a picture")
+    page.set_input_files("#file", shop.first("mug").path)
+    expect(page.locator("#results .card")).to_have_count(24)
+    expect(page.locator("#headline")).to_have_text("Looks like your photo")
+    expect(page.get_by_role("button", name="Crop")).to_be_visible()
+    expect(page.locator(".notice")).to_have_count(0)

@@ -32,7 +32,11 @@ class RunningSystem:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "ops.cli", "up"], env=self.environ, stdout=output, stderr=subprocess.STDOUT
             )
-        self.wait_ready()
+        try:
+            self.wait_ready()
+        except BaseException:
+            self.stop()
+            raise
         self.producer = Producer({"bootstrap.servers": self.endpoints["kafka"], "linger.ms": 2, "log_level": 0})
 
     @property
@@ -93,6 +97,13 @@ class RunningSystem:
         done = subprocess.run(command, env=self.environ, capture_output=True, timeout=SETTLE_S, check=False)
         assert done.returncode == 0, done.stderr.decode() + done.stdout.decode()
         return json.loads(done.stdout)
+
+    def lookalive_words(self, *arguments: str, **environ: str) -> str:
+        """What a `lookalive` command that fails says."""
+        command = [sys.executable, "-m", "ops.cli", *arguments]
+        done = subprocess.run(command, env=self.environ | environ, capture_output=True, timeout=SETTLE_S, check=False)
+        assert done.returncode != 0, done.stdout.decode()
+        return done.stdout.decode() + done.stderr.decode()
 
     def eventually(self, look: Callable[[], Any], expected: Any, timeout_s: float = SETTLE_S) -> None:
         """Look until it is as expected; the last look is shown when it never is. A refused connection is a look."""

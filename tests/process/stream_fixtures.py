@@ -90,6 +90,7 @@ class Bench:
             kafka=self.kafka,
             model=self.settings.model,
             images=self.settings.images,
+            retries=self.settings.retries,
             stream=StreamSettings(id=worker),
         )
         environ = {n: v for n, v in os.environ.items() if not n.startswith("LOOKALIVE_")} | environment_of(settings)

@@ -76,6 +76,17 @@ def test_no_picture_to_show_is_404(system: RunningSystem, client: RouterClient, 
     assert b"alert" not in body
 
 
+def test_picture_whose_file_is_gone_is_said_to_be(system: RunningSystem, client: RouterClient, tmp_path: Path) -> None:
+    file = tmp_path / "moved.png"
+    file.write_bytes(encoded(picture("moved")))
+    client.put("moved", image_url=file.as_uri(), **WAIT)
+    file.unlink()
+    status, _, body = get(system, "/v1/items/moved/image")
+    assert status == 404
+    assert b'"picture_gone"' in body
+    assert client.item("moved").item_id == "moved"
+
+
 @pytest.mark.parametrize("size", ["63", "0", "-1", "100000", "x", "64&size=128", "64&w=3"])
 def test_other_sizes_are_refused(system: RunningSystem, size: str) -> None:
     assert get(system, f"/v1/items/any/image?size={size}")[0] == 400

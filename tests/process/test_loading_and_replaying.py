@@ -93,8 +93,9 @@ def test_a_load_that_is_killed_goes_on_and_prunes(system: RunningSystem, tmp_pat
 def test_bad_rows_are_listed_and_not_fatal_unless_strict(system: RunningSystem, tmp_path: Path) -> None:
     table = str(shop(tmp_path, 2, broken=True))
     summary = system.lookalive("catalog", "load", table, *COLUMNS, "--dry-run")
-    assert (summary["sent"], summary["bad"]) == (2, ["row 3: `item_id` is empty"])
-    for flags, said in ((("--strict",), "row 3: `item_id` is empty"), (("--prune", "--yes"), "nothing was deleted")):
+    assert (summary["sent"], summary["bad"]) == (2, ["row 3 (line 4): `item_id` is empty"])
+    strict = (("--strict",), "row 3 (line 4): `item_id` is empty")
+    for flags, said in (strict, (("--prune", "--yes"), "nothing was deleted")):
         command = [sys.executable, "-m", "ops.cli", "catalog", "load", table, *COLUMNS, *flags, "--dry-run"]
         done = subprocess.run(command, env=system.environ, capture_output=True, timeout=60, check=False)
         assert (done.returncode, said in done.stderr.decode()) == (1, True), done.stderr

@@ -107,7 +107,8 @@ def test_hosts_that_hang_and_fail_hold_up_nobody_else(
     start_system: Callable[..., RunningSystem], servers: dict[str, PictureServer]
 ) -> None:
     """Everything else is found while the hanging host still hangs; what hung is found once it answers."""
-    system = start_system(LOOKALIVE_IMAGES__FETCH_TIMEOUT_S="60", **ALLOWED)
+    few = {"LOOKALIVE_RETRIES__ATTEMPTS": "2", "LOOKALIVE_RETRIES__FIRST_S": "1"}
+    system = start_system(LOOKALIVE_IMAGES__FETCH_TIMEOUT_S="60", **few, **ALLOWED)
     healths = {f"sku-{n}": {0: "hanging", 1: "failing"}.get(n % 10, "well") for n in range(COUNT)}
     for number, (item_id, health) in enumerate(healths.items()):
         system.send({"op": "upsert", "item_id": item_id, "image_url": f"{servers[health].url}/{number}.jpg"})
@@ -128,6 +129,31 @@ def test_hosts_that_hang_and_fail_hold_up_nobody_else(
     hung = [item_id for item_id, health in healths.items() if health == "hanging"]
     system.eventually(lambda: len(system.found(hung)), len(hung))
     assert refused() == failed
+
+
+def test_the_status_says_that_a_picture_is_tried_again_until_it_is_found(
+    start_system: Callable[..., RunningSystem], servers: dict[str, PictureServer]
+) -> None:
+    system = start_system(**ALLOWED)
+    url = f"{servers['failing'].url}/1.jpg"
+    system.send({"op": "upsert", "item_id": "waits", "image_url": url})
+    system.flush()
+
+    def waits() -> bool:
+        status, answer = system.get("/v1/items/waits/status")
+        return status == 200 and "could not be fetched" in answer["explanation"]
+
+    system.eventually(waits, True)
+    _, answer = system.get("/v1/items/waits/status")
+    assert (answer["phase"], answer["searchable"], answer["rejected"]) == ("embedding", False, [])
+    assert (answer["retry"]["reason"], answer["retry"]["attempt"] >= 1) == ("image_unreachable", True)
+    assert url in answer["retry"]["message"]
+    assert answer["retry"]["next_at"] in answer["explanation"]
+    servers["failing"].heal()
+    system.eventually(lambda: len(system.found(["waits"])), 1)
+    _, answer = system.get("/v1/items/waits/status")
+    assert (answer["phase"], answer["retry"]) == ("searchable", None)
+    assert system.lookalive("catalog", "rejects") == []
 
 
 def test_a_search_by_url_is_guarded(system: RunningSystem, drawn: dict[str, Path]) -> None:

@@ -48,15 +48,24 @@ def test_new_picture_takes_the_place_of_the_old_one(client: RouterClient) -> Non
 def test_patch_and_delete_are_seen_when_the_call_returns(client: RouterClient) -> None:
     client.put("patched", image_url=data_url(picture("patched")), version=7, wait=True, timeout_ms=WAIT_MS)
     answer = client.patch("patched", attributes={"price": 9, "note": None}, wait=True, timeout_ms=WAIT_MS)
-    assert (answer.version, answer.searchable) == (7, True)
+    assert (answer.version, answer.applied, answer.searchable) == (7, True, True)
     assert json.loads(bytes(client.item("patched").attributes)) == {"note": None, "price": 9}
     answer = client.delete("patched", version=8, wait=True, timeout_ms=WAIT_MS)
-    assert (answer.version, answer.searchable) == (8, True)
+    assert (answer.version, answer.applied, answer.searchable) == (8, True, False)
+    assert isinstance(answer.delay_ms, float)
     with pytest.raises(LookaliveError) as caught:
         client.item("patched")
     assert caught.value.code == "unknown_item"
     again = client.delete("patched", wait=True, timeout_ms=WAIT_MS)
-    assert again.searchable is True
+    assert (again.applied, again.searchable) == (True, False)
+
+
+def test_deleting_what_never_was_is_applied(system: RunningSystem) -> None:
+    url = f"{system.router}/v1/items/never-was?wait=searchable&timeout_ms={WAIT_MS}"
+    with urllib.request.urlopen(urllib.request.Request(url, method="DELETE"), timeout=60) as reply:
+        answer = json.loads(reply.read())
+    assert (reply.status, answer["applied"], answer["searchable"]) == (200, True, False)
+    assert answer["delay_ms"] > 0
 
 
 def test_without_waiting_it_is_taken_and_found_later(system: RunningSystem, client: RouterClient) -> None:

@@ -69,6 +69,11 @@ def test_a_page_instead_of_a_picture_is_called_so() -> None:
         decode_image(b"<html></html>", MAX_PIXELS)
 
 
+def test_heic_is_named_with_what_to_do() -> None:
+    with pytest.raises(ImageRejected, match="HEIC is not read: export as JPEG"):
+        decode_image(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", MAX_PIXELS)
+
+
 def test_formats_pillow_knows_but_a_shop_does_not_need_are_unsupported() -> None:
     for kind in ("PPM", "ICO", "TGA", "EPS", "PCX"):
         out = io.BytesIO()

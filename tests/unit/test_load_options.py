@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from ops.catalog_load import LoadSummary
 from ops.catalog_sources import BadRow, open_source
 from ops.load_progress import LoadProgress, ProgressFile
 from ops.pruning import Scope, parse_scope
@@ -44,7 +45,7 @@ def test_columns_are_renamed_typed_and_chosen(tmp_path: Path, kind: str) -> None
     assert (first.item_id, first.images) == ("A", ((tmp_path / "a.jpg").as_uri(),))
     assert first.attributes == {"price": 9.0, "code": "007"}
     assert isinstance(first.attributes["price"], float)
-    assert second == BadRow(2, "`price` must be of type float, not 'x'")
+    assert second == BadRow(2, "`price` must be of type float, not 'x'", 3 if kind == "csv" else None)
 
 
 @pytest.mark.parametrize(
@@ -163,3 +164,12 @@ def test_moments() -> None:
     assert moment_us("--since", "1h") - moment_us("--since", "2h") == pytest.approx(3.6e9, abs=5e6)
     with pytest.raises(InputError, match="--until takes a time"):
         moment_us("--until", "yesterday")
+
+
+def test_one_and_many_are_counted_in_words() -> None:
+    assert LoadSummary(sent=1, seconds=1, bad_rows=1, pruned=1).sentence() == (
+        "sent 1 item in 1.0 s (0/s); 1 row could not be read; 1 item was deleted"
+    )
+    assert LoadSummary(sent=2, seconds=1, pruned=0, dry_run=True).sentence() == (
+        "would send 2 items in 1.0 s (0/s); 0 items would be deleted"
+    )

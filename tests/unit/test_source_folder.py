@@ -76,6 +76,19 @@ def test_other_files_and_hidden_ones_are_passed_over(tmp_path: Path) -> None:
     assert [change.item_id for change in changes(tmp_path)] == ["a"]
 
 
+def test_what_is_left_out_is_said(tmp_path: Path) -> None:
+    folder_of(tmp_path, "a.jpg", "notes.txt", "b/two.txt", "b/IMG.HEIC", "b/c.png", ".hidden.txt", "README")
+    said = open_source(tmp_path).left_out()
+    assert said == "4 files left out (.txt 2, no ending 1, .heic 1); HEIC is not read: export as JPEG"
+    assert open_source(folder_of(tmp_path / "b" / "in", "x.jpg")).left_out() == ""
+
+
+def test_two_dots_are_resolved(tmp_path: Path) -> None:
+    folder_of(tmp_path, "shop/a.jpg", "other/b.jpg")
+    (change,) = changes(tmp_path / "other" / ".." / "shop")
+    assert change.images == ((tmp_path / "shop" / "a.jpg").as_uri(),)
+
+
 def test_names_that_differ_in_the_suffix_alone_keep_it(tmp_path: Path) -> None:
     folder_of(tmp_path, "a.jpg", "a.png", "a.jpg.png", "b.jpg", "c/a.jpg")
     assert [change.item_id for change in changes(tmp_path)] == ["a.jpg", "a.jpg.png", "a.png", "b", "c/a"]

@@ -5,6 +5,8 @@ import asyncio
 import pytest
 
 from embedder.host_slots import FAILURES_IN_A_ROW, FIRST_PAUSE_S, LONGEST_PAUSE_S, HostDown, HostSlots
+from embedder.http_pictures import room_at
+from schemas.errors import ImageRejected
 
 
 class Clock:
@@ -39,6 +41,19 @@ async def test_failures_in_a_row_leave_a_host_alone_and_one_probe_brings_it_back
     probe.release()
     await fail(slots, FAILURES_IN_A_ROW - 1)
     (await slots.acquire("a")).release()
+
+
+async def test_a_fetch_that_failed_itself_says_so_rather_than_that_its_host_is_left_alone() -> None:
+    slots = HostSlots(8, 4, Clock())
+    failed = ImageRejected("status 500", code="image_unreachable", temporary=True)
+    (await room_at(slots, "a", failed)).release()
+    await fail(slots, FAILURES_IN_A_ROW)
+    with pytest.raises(HostDown) as caught:
+        await room_at(slots, "a", None)
+    assert caught.value.pause_s == FIRST_PAUSE_S
+    with pytest.raises(ImageRejected) as said:
+        await room_at(slots, "a", failed)
+    assert said.value is failed
 
 
 async def test_pauses_grow_to_a_limit() -> None:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 
 import pytest
 from aiohttp import web
@@ -38,6 +39,26 @@ def test_every_named_type_is_there() -> None:
     named = set(re.findall(r"#/components/schemas/(\w+)", json.dumps(description)))
     assert named <= set(description["components"]["schemas"])
     assert {"SearchBody", "SearchAnswer", "ItemAnswer", "ErrorAnswer"} <= named
+
+
+def test_every_route_has_an_example_of_its_own_path() -> None:
+    for path, methods in api_description()["paths"].items():
+        for method, operation in methods.items():
+            (example,) = operation["x-codeSamples"]
+            source = example["source"]
+            assert re.search(re.sub(r"\\{\w+\\}", "[^/]+", re.escape(path)) + r"(\?|'|$)", source)
+            assert ("curl -X" in source) == (method in ("put", "patch", "delete"))
+            assert len(shlex.split(source)) > 1
+
+
+def test_the_page_is_written_for_people() -> None:
+    html = docs_page(api_description(), "http://shop:9000")
+    assert "`" not in html
+    assert "{&quot;type" not in html
+    assert "<code>k</code>" in html
+    assert "a whole number, 1 to 1000; <code>10</code> unless given" in html
+    assert "curl http://shop:9000/v1/items/mug-1" in html
+    assert "127.0.0.1:8080" not in html
 
 
 def test_every_parameter_in_a_path_is_declared() -> None:

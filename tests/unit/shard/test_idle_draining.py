@@ -66,7 +66,7 @@ def test_slices_are_rested_from_longer_when_idle(tmp_path: Path, monkeypatch: py
         return drain()
 
     monkeypatch.setattr(shard, "drain", slowly)
-    for number in range(40):
+    for number in range(30 + 2 * SLICE):
         put(shard, number)
     drainer = Drainer(shard, "test", idle_after_s=60)
     drainer._compact_at_s = float("inf")

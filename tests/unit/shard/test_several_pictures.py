@@ -58,3 +58,21 @@ def test_a_new_record_replaces_every_picture(tmp_path: Path, storage: str) -> No
         shard.apply_vectors("a", make_vector_record(at, MODEL, names, rows, StageTimes()))
         assert len(shard.get("a").vectors) == count
     shard.close()
+
+
+def test_pictures_fetched_later_than_the_others_join_them_and_never_leave(tmp_path: Path) -> None:
+    shard = open_shard(tmp_path, generation(), buffer_capacity=64)
+    state = change_state("item", "upsert", 1, 0)
+    assert state.upserted is not None
+    rows = np.stack([near(0.5, 1), near(0.5, 2)])
+    names = (b"first", b"later")
+    some = make_vector_record(state.upserted, MODEL, names[:1], rows[:1], StageTimes())
+    whole = make_vector_record(state.upserted, MODEL, names, rows, StageTimes())
+    shard.apply_state(state)
+    scores = []
+    for record in (some, whole, some):
+        shard.apply_vectors("item", record)
+        scores.append(shard.search(Query(near(0.5, 2), 1)).items[0].score)
+    assert np.allclose(scores, [np.cos(0.5) ** 2, 1, 1], atol=1e-2)
+    assert len(shard.get("item").vectors) == 2
+    shard.close()

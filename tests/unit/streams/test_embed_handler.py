@@ -15,9 +15,12 @@ from schemas.changes import CatalogChange
 from schemas.errors import ImageRejected, LookaliveError, ModelFailed, NotReady
 from schemas.item_state import ItemState, Origin, Stamp, apply_change, encode_state
 from schemas.rejects import decode_reject
+from schemas.retry_settings import RetrySettings
 from schemas.vector_record import StageTimes, VectorRecord, decode_vector_record
-from streams.embed import EmbedBatch, EmbedHandler, StateRecord, deciding_stamp
+from streams.embed import EmbedHandler
 from streams.embed_memo import EmbedMemo
+from streams.embed_result import EmbedBatch, EmbedResults, StateRecord, deciding_stamp, empty_batch
+from streams.retry_policy import RetryPolicy
 
 DIMENSION = 4
 GOOD, BAD = "file:///good.png", "file:///bad.png"
@@ -47,6 +50,9 @@ class FakeEmbedder:
 class Notes(dict[str, Stamp]):
     """A memo in memory."""
 
+    def waits(self, item_id: str) -> bool:
+        return False
+
 
 def state_of(*changes: CatalogChange) -> ItemState:
     state: ItemState | None = None
@@ -71,14 +77,15 @@ def patch(item_id: str = "a") -> CatalogChange:
 def handle(
     states: Sequence[ItemState | bytes | None], embedder: FakeEmbedder | None = None, notes: Notes | None = None
 ) -> EmbedBatch:
-    handler = EmbedHandler("f" * 16, DIMENSION, embedder or FakeEmbedder(), notes if notes is not None else Notes())
+    results = EmbedResults("g1", "f" * 16, DIMENSION, RetryPolicy(RetrySettings()))
+    handler = EmbedHandler(DIMENSION, embedder or FakeEmbedder(), notes if notes is not None else Notes(), results)
     values = [encode_state(s) if isinstance(s, ItemState) else s for s in states]
     return asyncio.run(whole(handler, [StateRecord(v, 3, 100 + n, 2_000) for n, v in enumerate(values)]))
 
 
 async def whole(handler: EmbedHandler, taken: Sequence[StateRecord]) -> EmbedBatch:
     """All parts of a batch as one."""
-    batch = EmbedBatch([], [], {}, {})
+    batch = empty_batch()
     async for part in handler.handle(taken):
         batch.writes.extend(part.writes)
         batch.rejects.extend(part.rejects)
@@ -260,6 +267,19 @@ def test_the_memo_outlives_a_restart_and_never_goes_back(tmp_path: Path) -> None
     again = EmbedMemo(tmp_path / "log" / "g1")
     assert (again.get("a"), again.get("b"), again.get("c")) == (Stamp(2, 0, 0, 1), Stamp(1, 5, 6, 2), None)
     again.close()
+
+
+def test_the_memo_knows_what_waits_until_it_is_done(tmp_path: Path) -> None:
+    memo = EmbedMemo(tmp_path / "g1")
+    first, second = Stamp(1, 0, 0, 1), Stamp(2, 0, 0, 1)
+    memo.put({"a": first})
+    memo.put({"a": first}, waits=True)
+    assert not memo.waits("a"), "what is done waits no more"
+    memo.put({"a": second}, waits=True)
+    assert (memo.get("a"), memo.waits("a"), memo.waits("b")) == (second, True, False)
+    memo.put({"a": second})
+    assert (memo.get("a"), memo.waits("a")) == (second, False)
+    memo.close()
 
 
 def test_a_damaged_memo_is_thrown_away(tmp_path: Path) -> None:

@@ -9,9 +9,13 @@ from embedder.batcher import Embedded
 from schemas.changes import CatalogChange
 from schemas.errors import ImageRejected
 from schemas.item_state import ItemState, Origin, Stamp, apply_change, encode_state
+from schemas.retries import Retry, decode_retry, encode_retry
+from schemas.retry_settings import RetrySettings
 from schemas.vector_record import decode_vector_record
-from streams.embed import EmbedBatch, EmbedHandler, StateRecord
+from streams.embed import EmbedHandler
+from streams.embed_result import EmbedBatch, EmbedResults, StateRecord
 from streams.in_flight import InFlight
+from streams.retry_policy import RetryPolicy
 
 DIMENSION = 4
 
@@ -23,6 +27,7 @@ class Gates:
         self.asked: list[str] = []
         self.gates: dict[str, asyncio.Event] = {}
         self.failing: set[str] = set()
+        self.broken: set[str] = set()
 
     def gate(self, picture: str) -> asyncio.Event:
         return self.gates.setdefault(picture, asyncio.Event())
@@ -33,9 +38,22 @@ class Gates:
         await self.gate(picture).wait()
         if picture in self.failing:
             raise ImageRejected("its host is away", code="image_unreachable", temporary=True)
+        if picture in self.broken:
+            raise ImageRejected("it is no picture", code="image_corrupt")
         vector = np.zeros(DIMENSION, dtype=np.float32)
         vector[0] = 1.0
         return Embedded(vector, picture.encode()[-16:].rjust(16), 30, 40, 2.0)
+
+
+class Notes(dict[str, Stamp]):
+    """A memo in memory."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waiting: set[str] = set()
+
+    def waits(self, item_id: str) -> bool:
+        return item_id in self.waiting
 
 
 class Stream:
@@ -43,9 +61,14 @@ class Stream:
 
     def __init__(self) -> None:
         self.gates = Gates()
-        self.notes: dict[str, Stamp] = {}
-        self.handler = EmbedHandler("f" * 16, DIMENSION, self.gates, self.notes)
+        self.notes = Notes()
+        self.clock_us = 1_000_000
+        policy = RetryPolicy(RetrySettings(attempts=3, first_s=1.0), lambda: self.clock_us, lambda: 0.0)
+        results = EmbedResults("g1", "f" * 16, DIMENSION, policy)
+        self.handler = EmbedHandler(DIMENSION, self.gates, self.notes, results)
+        self.retries: list[Retry] = []
         self.written: list[tuple[str, int]] = []
+        self.pictures: list[int] = []
         self.refused: list[str] = []
         self.outcomes: list[str] = []
 
@@ -57,10 +80,22 @@ class Stream:
         async for part in self.handler.handle(records):
             self._keep(part)
             await asyncio.sleep(0)
-            self.notes.update(part.stamps)
+            self.note(part)
+
+    def note(self, part: EmbedBatch) -> None:
+        self.notes.update(part.stamps | part.waits)
+        self.notes.waiting = (self.notes.waiting | set(part.waits)) - set(part.stamps)
+
+    async def again(self, retry: Retry) -> None:
+        async with self.handler.again(retry) as part:
+            assert part is not None
+            self._keep(part)
+            self.note(part)
 
     def _keep(self, part: EmbedBatch) -> None:
         self.written += [(w.item_id, decode_vector_record(w.value).image_at.version) for w in part.writes]
+        self.pictures += [len(decode_vector_record(w.value).fingerprints) for w in part.writes]
+        self.retries += [retry.retry for retry in part.retries]
         self.refused += [row.reason for row in part.rejects]
         for outcome, count in part.outcomes.items():
             self.outcomes += [outcome] * count
@@ -144,15 +179,81 @@ async def test_the_same_pictures_are_not_begun_twice() -> None:
     assert stream.gates.asked == ["p"]
 
 
-async def test_what_failed_for_now_is_tried_again_with_the_items_next_state() -> None:
+async def test_what_failed_for_now_waits_and_is_tried_again() -> None:
     stream = Stream()
     stream.gates.gate("p").set()
     stream.gates.failing.add("p")
     await stream.begin([state("a", 1, "p")])
-    assert (stream.written, stream.refused, stream.notes) == ([], ["image_unreachable"], {})
-    stream.gates.failing.clear()
+    assert (stream.written, stream.refused, stream.outcomes) == ([], [], ["waiting"])
+    [retry] = stream.retries
+    assert decode_retry(encode_retry(retry)) == retry
+    assert (retry.item_id, retry.attempt, retry.not_before_us, retry.first_failed_us) == ("a", 1, 2_000_000, 1_000_000)
     await stream.begin([state("a", 1, "p")])
-    assert (stream.written, list(stream.notes)) == ([("a", 1)], ["a"])
+    assert stream.outcomes == ["waiting", "known"], "the item's next state does not try before its time"
+    stream.gates.failing.clear()
+    await stream.again(retry)
+    assert (stream.written, stream.outcomes[2:]) == ([("a", 1)], ["embedded"])
+    await stream.again(retry)
+    assert (stream.outcomes[3:], stream.gates.asked) == (["known"], ["p", "p"])
+
+
+async def test_the_last_attempt_ends_in_a_reject() -> None:
+    stream = Stream()
+    stream.gates.gate("p").set()
+    stream.gates.failing.add("p")
+    await stream.begin([state("a", 1, "p")])
+    await stream.again(stream.retries[-1])
+    assert [retry.attempt for retry in stream.retries] == [1, 2]
+    assert [retry.not_before_us for retry in stream.retries] == [2_000_000, 3_000_000]
+    assert stream.refused == []
+    await stream.again(stream.retries[-1])
+    assert (len(stream.retries), stream.refused, stream.outcomes[-1]) == (2, ["image_unreachable"], "rejected")
+    assert not stream.notes.waits("a")
+
+
+async def test_a_newer_picture_or_a_delete_supersedes_what_waits_without_a_fetch() -> None:
+    stream = Stream()
+    for gate in ("p", "new"):
+        stream.gates.gate(gate).set()
+    stream.gates.failing.add("p")
+    await stream.begin([state("a", 1, "p"), state("b", 1, "p")])
+    await stream.begin([state("a", 2, "new"), state("b", 2, op="delete")])
+    stream.gates.asked.clear()
+    stream.gates.failing.clear()
+    for retry in stream.retries:
+        await stream.again(retry)
+    assert (stream.gates.asked, stream.outcomes[-2:]) == ([], ["known", "known"])
+    assert sorted(stream.written) == [("a", 2), ("b", 2)]
+
+
+async def test_a_newer_state_ends_an_attempt_on_what_waited() -> None:
+    stream = Stream()
+    stream.gates.gate("p").set()
+    stream.gates.failing.add("p")
+    await stream.begin([state("a", 1, "p")])
+    stream.gates.gate("p").clear()
+    attempt = asyncio.create_task(stream.again(stream.retries[0]))
+    await settle()
+    stream.gates.gate("new").set()
+    await stream.begin([state("a", 2, "new")])
+    await attempt
+    assert stream.written == [("a", 2)]
+
+
+async def test_of_several_pictures_those_that_are_there_are_written_and_none_refused_twice() -> None:
+    stream = Stream()
+    for gate in ("good", "late", "dead"):
+        stream.gates.gate(gate).set()
+    stream.gates.failing |= {"late"}
+    stream.gates.broken |= {"dead"}
+    await stream.begin([state("a", 1, "good", "late", "dead")])
+    assert (stream.written, stream.refused) == ([("a", 1)], ["image_corrupt"])
+    await stream.again(stream.retries[-1])
+    assert (stream.written, stream.refused) == ([("a", 1)], ["image_corrupt"]), "nothing new came of it"
+    stream.gates.failing.clear()
+    await stream.again(stream.retries[-1])
+    assert (stream.written, stream.refused) == ([("a", 1), ("a", 1)], ["image_corrupt"])
+    assert stream.pictures == [1, 2]
 
 
 async def test_a_batch_that_is_given_up_leaves_nothing_under_way() -> None:

@@ -156,7 +156,7 @@ class Loader:
         self._progress.start()
         verb = "checking" if writer is None else "sending"
         task = self._progress.add_task(verb, total=shown, completed=state.row, note="")
-        sent_before = state.sent
+        sent_before, began_s = state.sent, time.monotonic()
         for number, row in source.rows(after=state.row):
             if plan.limit is not None and number > plan.limit:
                 break
@@ -171,7 +171,7 @@ class Loader:
             if row.op == "upsert" and len(self._sample) < SAMPLED_ITEMS:
                 self._sample.append(row.item_id)
             if plan.rate_per_s is not None:
-                due = self._started + (state.sent - sent_before) / plan.rate_per_s
+                due = began_s + (state.sent - sent_before) / plan.rate_per_s
                 time.sleep(max(0.0, due - time.monotonic()))
             if writer is not None and file is not None:
                 self._save(writer, file, state)

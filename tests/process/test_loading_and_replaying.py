@@ -65,14 +65,15 @@ COLUMNS = ("--column", "item_id=SKU", "--column", "image=photo")
 def test_a_load_that_is_killed_goes_on_and_prunes(system: RunningSystem, tmp_path: Path) -> None:
     table = shop(tmp_path, 60)
     command = [sys.executable, "-m", "ops.cli", "catalog", "load", str(table), *COLUMNS]
-    cut = subprocess.Popen([*command, "--rate", "12"], env=system.environ, stderr=subprocess.DEVNULL)
     loads = system.data_dir / "loads"
+    of_others = set(loads.glob("*.json"))
+    cut = subprocess.Popen([*command, "--rate", "12"], env=system.environ, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 60
-    while not list(loads.glob("*.json")) and time.monotonic() < deadline:
+    while not (ours := set(loads.glob("*.json")) - of_others) and time.monotonic() < deadline:
         time.sleep(0.05)
     cut.send_signal(signal.SIGKILL)
     cut.wait()
-    noted = json.loads(next(loads.glob("*.json")).read_text())
+    noted = json.loads(ours.pop().read_text())
     assert 0 < noted["row"] < 60
     summary = system.lookalive("catalog", "load", str(table), *COLUMNS, "--wait")
     assert summary["resumed_at"] == noted["row"]

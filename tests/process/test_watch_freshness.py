@@ -87,7 +87,7 @@ def test_producers_may_not_write_canaries(system: RunningSystem) -> None:
 
     def reasons() -> list[str]:
         rows = system.lookalive("catalog", "rejects", "--json")
-        return [row["reason"] for row in rows if row["item_id"] == item_id]
+        return [row["reason"] for row in rows if row.get("item_id") == item_id]
 
     system.eventually(reasons, ["bad_id"])
 

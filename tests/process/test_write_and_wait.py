@@ -46,17 +46,23 @@ def test_new_picture_takes_the_place_of_the_old_one(client: RouterClient) -> Non
 
 
 def test_patch_and_delete_are_seen_when_the_call_returns(client: RouterClient) -> None:
-    client.put("patched", image_url=data_url(picture("patched")), version=7, wait=True, timeout_ms=WAIT_MS)
-    answer = client.patch("patched", attributes={"price": 9, "note": None}, wait=True, timeout_ms=WAIT_MS)
+    client.put(
+        "then-gone",
+        image_url=data_url(picture("then-gone")),
+        version=7,
+        wait=True,
+        timeout_ms=WAIT_MS,
+    )
+    answer = client.patch("then-gone", attributes={"price": 9, "note": None}, wait=True, timeout_ms=WAIT_MS)
     assert (answer.version, answer.applied, answer.searchable) == (7, True, True)
-    assert json.loads(bytes(client.item("patched").attributes)) == {"note": None, "price": 9}
-    answer = client.delete("patched", version=8, wait=True, timeout_ms=WAIT_MS)
+    assert json.loads(bytes(client.item("then-gone").attributes)) == {"note": None, "price": 9}
+    answer = client.delete("then-gone", version=8, wait=True, timeout_ms=WAIT_MS)
     assert (answer.version, answer.applied, answer.searchable) == (8, True, False)
     assert isinstance(answer.delay_ms, float)
     with pytest.raises(LookaliveError) as caught:
-        client.item("patched")
+        client.item("then-gone")
     assert caught.value.code == "unknown_item"
-    again = client.delete("patched", wait=True, timeout_ms=WAIT_MS)
+    again = client.delete("then-gone", wait=True, timeout_ms=WAIT_MS)
     assert (again.applied, again.searchable) == (True, False)
 
 

@@ -5,19 +5,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-import stamina
-
+from embedder.fetch_attempts import first_answer, quiet_retries
 from embedder.fetched import Fetched, Known, Validator, Validators, picture_digest
-from embedder.host_slots import HostSlots, Slot
-from embedder.http_pictures import (
-    FIRST_WAIT_S,
-    JITTER_S,
-    LONGEST_WAIT_S,
-    judge,
-    quiet_retries,
-    room_at,
-    worth_another_try,
-)
+from embedder.host_slots import HostSlots
 from schemas.errors import ImageRejected
 from schemas.settings import ImageSettings
 
@@ -58,7 +48,9 @@ class ObjectPictures:
     async def fetching(self, ref: str, known: Known) -> AsyncIterator[Fetched]:
         """See `Source.fetching`."""
         bucket, path = self._check(ref)
-        slot, fetched = await self._get(ref, bucket, path, known)
+        slot, fetched = await first_answer(
+            self._slots, bucket, self._images.fetch_attempts, lambda: self._read(ref, path, known)
+        )
         try:
             yield fetched
         finally:
@@ -91,29 +83,6 @@ class ObjectPictures:
                 code="image_refused",
             )
         return bucket, path
-
-    async def _get(self, ref: str, bucket: str, path: str, known: Known) -> tuple[Slot, Fetched]:
-        failed: ImageRejected | None = None
-        async for attempt in stamina.retry_context(
-            on=worth_another_try,
-            attempts=self._images.fetch_attempts,
-            timeout=None,
-            wait_initial=FIRST_WAIT_S,
-            wait_max=LONGEST_WAIT_S,
-            wait_jitter=JITTER_S,
-        ):
-            with attempt:
-                slot = await room_at(self._slots, bucket, failed)
-                try:
-                    fetched = await self._read(ref, path, known)
-                except BaseException as error:
-                    failed = error if isinstance(error, ImageRejected) else None
-                    judge(slot, error)
-                    slot.release()
-                    raise
-                slot.succeeded()
-                return slot, fetched
-        raise AssertionError("stamina ends with an answer or an error")
 
     async def _read(self, ref: str, path: str, known: Known) -> Fetched:
         limit_s, most = self._images.fetch_timeout_s, self._images.max_bytes

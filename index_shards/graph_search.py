@@ -14,7 +14,7 @@ import numpy as np
 from index_shards.candidates import NOTHING, Candidates, Float32Array, Int64Array
 from index_shards.dead_hits import DeadHits
 from index_shards.local_dimension import SPREAD, local_dimension, widened
-from index_shards.tombstones import selector_of
+from index_shards.tombstones import selector_of_mask
 from index_shards.vector_graph import VectorGraph
 
 # Below so many vectors a look at all is as quick as the graph.
@@ -153,4 +153,4 @@ def _walk_within(graph: VectorGraph, query: Float32Array, depth: int, positions:
     ef = math.ceil(max(WIDER_WITHIN * graph.ef_search, 2 * depth, wanted, EF_PER_SELECTIVITY / share))
     if ef > WALK_MOST * len(positions):
         return _NONE
-    return graph.look(query, wanted, ef, selector_of(positions, len(graph))).positions
+    return graph.look(query, wanted, ef, selector_of_mask(mask)).positions

@@ -53,5 +53,10 @@ def selector_of(positions: Int64Array, count: int) -> Any:
     """A selector of just these positions of a graph of `count` vectors."""
     mask = np.zeros(count, np.bool_)
     mask[positions] = True
+    return selector_of_mask(mask)
+
+
+def selector_of_mask(mask: BoolArray) -> Any:
+    """A selector of the positions where a mask of shape (n,) over a graph of n vectors is true."""
     # The array form keeps a reference to the bits; the pointer form would read freed memory.
     return faiss.IDSelectorBitmap(np.packbits(mask, bitorder="little"))

@@ -13,7 +13,7 @@ import structlog
 from schemas.cluster import ClusterView, Generation, Installation, Placement
 from schemas.cluster_log import publish, read_cluster
 from schemas.errors import LogError, SettingsError
-from schemas.kafka_clients import end_offsets, ensure_topics, first_counts, make_reader
+from schemas.kafka_clients import ensure_topics, first_counts, kept_offsets
 from schemas.log_identity import check_log, stream_topics, topic_ids
 from schemas.settings import Settings, environment_of
 from schemas.topics import CLUSTER, STATES, base_topics, generation_topic
@@ -98,11 +98,7 @@ def _check_what_is_there(settings: Settings) -> None:
     if view.installation is not None:
         check_log(settings.kafka, view, stream_topics(view))
     elif STATES in have and not settings.kafka.embedded:
-        reader = make_reader(settings.kafka)
-        try:
-            written = sum(high for _, high in end_offsets(reader, STATES, range(have[STATES])).values())
-        finally:
-            reader.close()
+        written = sum(high for _, high in kept_offsets(settings.kafka, STATES, range(have[STATES])).values())
         if written:
             raise LogError(
                 f"{STATES} holds {written} records, but {CLUSTER} has no record of an installation: it was deleted or "

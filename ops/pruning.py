@@ -11,7 +11,7 @@ from schemas.changes import CatalogChange
 from schemas.cluster_log import read_cluster
 from schemas.errors import InputError
 from schemas.item_state import ItemState, decode_state
-from schemas.kafka_clients import end_offsets, make_reader
+from schemas.kafka_clients import kept_offsets
 from schemas.settings import KafkaSettings
 from schemas.topics import STATES
 
@@ -73,11 +73,7 @@ def missing_items(kafka: KafkaSettings, named: set[str], scope: Scope, started_u
         NotReady: Kafka does not answer.
     """
     partitions = range(installed_partitions(read_cluster(kafka)))
-    reader = make_reader(kafka)
-    try:
-        ends = end_offsets(reader, STATES, partitions)
-    finally:
-        reader.close()
+    ends = kept_offsets(kafka, STATES, partitions)
     live: dict[str, bool] = {}
     starts = {p: low for p, (low, _) in ends.items()}
     for record in read_stretch(kafka, STATES, starts, {p: high for p, (_, high) in ends.items()}):

@@ -5,7 +5,7 @@ from confluent_kafka import TopicPartition
 from ops.catalog_writer import installed_partitions
 from schemas.cluster_log import read_cluster
 from schemas.errors import NotReady
-from schemas.kafka_clients import ANSWER_TIMEOUT_S, end_offsets, make_reader
+from schemas.kafka_clients import ANSWER_TIMEOUT_S, end_offsets, kept_offsets, make_reader
 from schemas.rejects import Reject, decode_reject
 from schemas.settings import KafkaSettings
 from schemas.topics import REJECTS
@@ -14,11 +14,7 @@ from schemas.topics import REJECTS
 def reject_ends(kafka: KafkaSettings) -> dict[int, int]:
     """Where the rejects end now, per partition: what comes later is after this moment."""
     partitions = installed_partitions(read_cluster(kafka))
-    reader = make_reader(kafka)
-    try:
-        return {p: high for p, (_, high) in end_offsets(reader, REJECTS, range(partitions)).items()}
-    finally:
-        reader.close()
+    return {p: high for p, (_, high) in kept_offsets(kafka, REJECTS, range(partitions)).items()}
 
 
 def read_rejects(

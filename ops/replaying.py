@@ -15,7 +15,7 @@ from ops.reject_log import read_rejects
 from ops.topic_reading import LogRecord, read_stretch
 from schemas.cluster_log import read_cluster
 from schemas.item_state import Origin
-from schemas.kafka_clients import committed_offsets, end_offsets, make_reader
+from schemas.kafka_clients import committed_offsets, kept_offsets
 from schemas.rejects import Reject
 from schemas.settings import KafkaSettings
 from schemas.topics import CHANGES, MERGE_GROUP, STATES, partition_of
@@ -101,11 +101,7 @@ def replay_range(
         NotReady: Kafka does not answer.
     """
     partitions = range(installed_partitions(read_cluster(kafka)))
-    reader = make_reader(kafka)
-    try:
-        kept = end_offsets(reader, CHANGES, partitions)
-    finally:
-        reader.close()
+    kept = kept_offsets(kafka, CHANGES, partitions)
     merged = committed_offsets(kafka, MERGE_GROUP, CHANGES, partitions)
     starts = {p: max(low, from_offset or 0) for p, (low, _) in kept.items()}
     summary = ReplaySummary(dry_run=dry_run)

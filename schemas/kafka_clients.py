@@ -159,6 +159,15 @@ def end_offsets(consumer: Consumer, topic: str, partitions: Iterable[int]) -> di
         raise NotReady(f"Kafka does not answer for {topic}: {error.args[0].str()}") from error
 
 
+def kept_offsets(kafka: KafkaSettings, topic: str, partitions: Iterable[int]) -> dict[int, tuple[int, int]]:
+    """The same as `end_offsets`, asked by a reader of its own."""
+    reader = make_reader(kafka)
+    try:
+        return end_offsets(reader, topic, partitions)
+    finally:
+        reader.close()
+
+
 def _passes(error: Exception) -> bool:
     """Whether a partition only has no leader yet: it was just made, or its broker just came back."""
     return isinstance(error, KafkaException) and error.args[0].code() in (

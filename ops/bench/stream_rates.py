@@ -26,7 +26,7 @@ from ops.supervisor import EMBEDDED_SESSION_MS, replace_in
 from schemas.changes import CatalogChange
 from schemas.cluster_log import read_cluster
 from schemas.errors import NotReady, SettingsError
-from schemas.kafka_clients import committed_offsets, end_offsets, make_reader
+from schemas.kafka_clients import committed_offsets, kept_offsets
 from schemas.settings import KafkaSettings, Settings, environment_of
 from schemas.topics import CHANGES, MERGE_GROUP, STATES, embed_group, vectors_topic
 
@@ -168,11 +168,7 @@ class Worker:
         return sum(max(o, 0) for o in committed_offsets(self._kafka, reader.group, reader.topic, partitions).values())
 
     def _end(self, topic: str) -> int:
-        consumer = make_reader(self._kafka)
-        try:
-            return sum(high for _, high in end_offsets(consumer, topic, range(self._kafka.partitions)).values())
-        finally:
-            consumer.close()
+        return sum(high for _, high in kept_offsets(self._kafka, topic, range(self._kafka.partitions)).values())
 
     def _cpu_s(self) -> float:
         """Processor time of the process and its threads, in seconds (proc(5): utime and stime)."""

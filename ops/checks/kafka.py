@@ -11,7 +11,7 @@ from ops.topic_reading import read_stretch
 from schemas.cluster import ClusterView
 from schemas.cluster_log import read_cluster
 from schemas.errors import LookaliveError
-from schemas.kafka_clients import common_config, end_offsets, make_reader, partition_counts
+from schemas.kafka_clients import common_config, kept_offsets, partition_counts
 from schemas.settings import KafkaSettings, Settings
 from schemas.topics import CHANGES, REJECTS, STATES, base_topics, generation_topic, vectors_topic
 
@@ -62,11 +62,7 @@ def check_topics(have: Mapping[str, int], view: ClusterView, settings: Settings)
 
 def check_clocks(kafka: KafkaSettings, partitions: int) -> Finding:
     """Whether the newest changes are of the future: they would win over changes that come later."""
-    reader = make_reader(kafka)
-    try:
-        ends = end_offsets(reader, CHANGES, range(partitions))
-    finally:
-        reader.close()
+    ends = kept_offsets(kafka, CHANGES, range(partitions))
     last = {p: high - 1 for p, (low, high) in ends.items() if high > low}
     try:
         times = [record.time_us for record in read_stretch(kafka, CHANGES, last, {p: o + 1 for p, o in last.items()})]

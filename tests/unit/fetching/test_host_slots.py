@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
+from embedder.fetch_attempts import room_at
 from embedder.host_slots import FAILURES_IN_A_ROW, FIRST_PAUSE_S, LONGEST_PAUSE_S, HostDown, HostSlots
-from embedder.http_pictures import room_at
 from schemas.errors import ImageRejected
 
 

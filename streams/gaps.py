@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from confluent_kafka import TopicPartition
 
 from schemas.errors import LogGap, NotReady
-from schemas.kafka_clients import ANSWER_TIMEOUT_S, committed_offsets, end_offsets, make_reader
+from schemas.kafka_clients import ANSWER_TIMEOUT_S, committed_offsets, end_offsets, kept_offsets, make_reader
 from schemas.settings import KafkaSettings
 
 
@@ -22,26 +22,22 @@ def check_gaps(kafka: KafkaSettings, group: str, topic: str) -> None:
     partitions = range(kafka.partitions)
     positions = read_positions(kafka, group, topic, partitions)
     for partition, oldest in oldest_offsets(kafka, topic, partitions).items():
-        wanted = positions.get(partition)
-        if wanted is not None and wanted < oldest:
+        wanted = positions[partition]
+        if wanted < oldest:
             raise LogGap(topic, partition, wanted, oldest)
 
 
 def read_positions(kafka: KafkaSettings, group: str, topic: str, partitions: Iterable[int]) -> dict[int, int]:
-    """Per partition, the next offset the group must read; absent where nothing says so."""
+    """Per partition, the next offset the group must read: where nothing is committed, the log's first."""
     committed = committed_offsets(kafka, group, topic, partitions)
-    first = 0 if kafka.embedded else None
-    known = {p: first if offset < 0 else offset for p, offset in committed.items()}
-    return {p: offset for p, offset in known.items() if offset is not None}
+    unread = [p for p, offset in committed.items() if offset < 0]
+    first = dict.fromkeys(unread, 0) if kafka.embedded or not unread else oldest_offsets(kafka, topic, unread)
+    return committed | first
 
 
 def oldest_offsets(kafka: KafkaSettings, topic: str, partitions: Iterable[int]) -> dict[int, int]:
     """Per partition, the oldest offset the broker keeps."""
-    reader = make_reader(kafka)
-    try:
-        return {p: oldest for p, (oldest, _) in end_offsets(reader, topic, partitions).items()}
-    finally:
-        reader.close()
+    return {p: oldest for p, (oldest, _) in kept_offsets(kafka, topic, partitions).items()}
 
 
 def first_kept(kafka: KafkaSettings, topic: str, partition: int, wanted: int) -> int:

@@ -8,14 +8,16 @@ the leader) waits in aiokafka's coordinator until somebody looks at it before it
 
 After a rebalance Faust resumes its partitions first and seeks to the committed offsets then. Records fetched in between
 are handed on although they lie ahead, and those that follow the seek are taken for old ones and dropped (seen with two
-workers under load). So nothing is handed on here between the two.
+workers under load). So nothing is handed on here between the two. And aiokafka's seek passes over partitions of which
+nothing is committed yet: what was fetched of them and dropped would never come again (seen after a kill before a first
+commit). Those are read from their beginning here.
 
 Faust's own watch over partitions takes it for a hanging agent when a stream's records are acknowledged in batches, and
 says so for every partition every second once it runs for five minutes. What stands still shows in the group's lag.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any
 
 import structlog
@@ -40,6 +42,15 @@ class PromptConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         consumer._fetch_max_wait_ms = FETCH_WAIT_MS
         consumer._partition_assignment_strategy = [CarefulAssignor(self._assignor)]
         return consumer
+
+    async def seek_to_committed(self) -> Mapping[Any, int | None]:
+        """See `aiokafka.AIOKafkaConsumer.seek_to_committed`; partitions without a commit begin again as well."""
+        found: Mapping[Any, int | None] = await super().seek_to_committed()
+        changelogs = self.app.tables.changelog_topics
+        fresh = [tp for tp, offset in found.items() if not offset and tp.topic not in changelogs]
+        if fresh:
+            await self.seek_to_beginning(*fresh)
+        return found
 
     def verify_event_path(self, now: float, tp: Any) -> None:
         """Say nothing."""

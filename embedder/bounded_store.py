@@ -1,14 +1,17 @@
 """A bounded store of bytes on this disk, for what can be had again: never needed to be right, never allowed to grow."""
 
 import shutil
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
 import structlog
-from rocksdict import DBCompactionStyle, FifoCompactOptions, Options, Rdict, WriteBatch
+from rocksdict import DBCompactionStyle, FifoCompactOptions, Options, Rdict, WriteBatch, WriteOptions
 
 MIB = 1024 * 1024
 LEAST_BYTES = 2 * MIB
+AGAIN_S = 30.0
+STALLED_WRITE = "Result incomplete"
 
 log = structlog.get_logger()
 
@@ -17,12 +20,17 @@ class BoundedStore:
     """Keys and values in RocksDB with FIFO compaction: above `max_bytes` the oldest file goes as a whole.
 
     One process at a time has the folder. Whatever the database stumbles over makes it start again empty, with a log
-    line; a folder that cannot be had at all leaves a store that keeps nothing.
+    line; while a folder cannot be had at all (a full disk, another process) the store keeps nothing, and looks again
+    every `again_s`.
     """
 
-    def __init__(self, folder: Path, max_bytes: int) -> None:
+    def __init__(self, folder: Path, max_bytes: int, again_s: float = AGAIN_S) -> None:
+        self._again_s, self._open_at_s = again_s, 0.0
+        # A full disk would hold a write back inside RocksDB, and its caller with it.
+        self._writes = WriteOptions()
+        self._writes.no_slowdown = True
         self.max_bytes = max(max_bytes, LEAST_BYTES)
-        self._folder = folder
+        self._folder, self._closed = folder, False
         self._db: Rdict | None = self._open()
 
     def get(self, key: bytes) -> bytes | None:
@@ -38,15 +46,18 @@ class BoundedStore:
 
     def put(self, pairs: Mapping[bytes, bytes]) -> None:
         """Keeps them; when the disk does not take them they are not kept, and that is all."""
+        if self._db is None and not self._closed and time.monotonic() >= self._open_at_s:
+            self._db = self._open()
         if self._db is None or not pairs:
             return
         batch = WriteBatch(raw_mode=True)
         for key, value in pairs.items():
             batch.put(key, value)
         try:
-            self._db.write(batch)
+            self._db.write(batch, self._writes)
         except Exception as error:  # noqa: BLE001  as above
-            self._start_again(error)
+            if not str(error).startswith(STALLED_WRITE):
+                self._start_again(error)
 
     @property
     def writes(self) -> int:
@@ -59,6 +70,7 @@ class BoundedStore:
 
     def close(self) -> None:
         """Gives the folder back."""
+        self._closed = True
         if self._db is not None:
             self._db.close()
             self._db = None
@@ -80,6 +92,7 @@ class BoundedStore:
         except Exception as error:  # noqa: BLE001  as above
             if "lock" in str(error).lower():
                 log.warning("cache_in_use", folder=str(self._folder), error=str(error))
+                self._open_at_s = time.monotonic() + self._again_s
                 return None
             self._throw_away(error)
             return self._try_open()
@@ -89,6 +102,7 @@ class BoundedStore:
             return Rdict(str(self._folder), options=_options(self.max_bytes))
         except Exception as error:  # noqa: BLE001  as above
             log.warning("cache_cannot_be_opened", folder=str(self._folder), error=str(error))
+            self._open_at_s = time.monotonic() + self._again_s
             return None
 
     def _throw_away(self, error: Exception) -> None:

@@ -77,7 +77,12 @@ _FORMATS = (
 
 
 def decode_image(data: bytes, max_pixels: int, draft_side: int | None = None) -> Pixels:
-    """An encoded picture as it is meant to be seen: upright, on white, its first frame, 8-bit RGB (height, width, 3).
+    """The pixels of `decode_picture`, (height, width, 3); raises as that does."""
+    return np.array(decode_picture(data, max_pixels, draft_side))
+
+
+def decode_picture(data: bytes, max_pixels: int, draft_side: int | None = None) -> Image.Image:
+    """An encoded picture as it is meant to be seen: upright, on white, its first frame, 8-bit RGB.
 
     With `draft_side` a large JPEG is decoded at 1/2, 1/4 or 1/8 of its size (in the cosine domain, several times
     faster), its shorter side never under `draft_side`. The same bytes and arguments always give the same pixels.
@@ -92,7 +97,7 @@ def decode_image(data: bytes, max_pixels: int, draft_side: int | None = None) ->
         if draft_side is not None and isinstance(image, JpegImagePlugin.JpegImageFile):
             image.draft(image.mode, (draft_side, draft_side))
         image.load()
-        return np.array(_to_rgb(_upright(image)))
+        return _to_rgb(_upright(image))
     except (ImageRejected, MemoryError):
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -168,7 +173,7 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode in {"I", "F"}:
         return Image.fromarray(_scale_open_range(np.asarray(image))).convert("RGB")
     if not image.has_transparency_data:
-        return image.convert("RGB")
+        return image if image.mode == "RGB" else image.convert("RGB")
     layered = image.convert("RGBA")
     white = Image.new("RGB", image.size, (255, 255, 255))
     white.paste(layered, mask=layered.getchannel("A"))

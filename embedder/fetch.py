@@ -8,6 +8,7 @@ import re
 import stat
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import unquote_to_bytes
@@ -39,16 +40,43 @@ class Fetcher(Protocol):
             ImageRejected: the reference is not allowed, cannot be reached, or its picture is too large.
         """
 
+    def reading(self, ref: str) -> Callable[[], Fetched] | None:
+        """How to have the picture at once, in a thread; None where it must be fetched. It raises as `fetching` does."""
+
     async def close(self) -> None:
         """Gives connections back."""
 
 
 class SchemeFetcher:
-    """A fetcher that asks one source per URL scheme; a scheme without one is refused."""
+    """A fetcher that asks one source per URL scheme; a scheme without one is refused.
 
-    def __init__(self, sources: Mapping[str, Source], metrics: EmbedderMetrics | None = None) -> None:
-        self._sources = dict(sources)
+    `inside` are schemes of what is read without waiting for anybody.
+    """
+
+    def __init__(
+        self,
+        sources: Mapping[str, Source],
+        metrics: EmbedderMetrics | None = None,
+        inside: Mapping[str, Read] | None = None,
+    ) -> None:
+        self._inside = dict(inside or {})
+        self._sources = {scheme: LocalPictures(read, _room()) for scheme, read in self._inside.items()} | dict(sources)
         self._metrics = metrics
+
+    def reading(self, ref: str) -> Callable[[], Fetched] | None:
+        """See `Fetcher.reading`."""
+        scheme = ref.partition(":")[0].lower()
+        read = self._inside.get(scheme)
+        return None if read is None else partial(self._read, scheme, read, ref)
+
+    def _read(self, scheme: str, read: Read, ref: str) -> Fetched:
+        try:
+            data = read(ref)
+        except ImageRejected as error:
+            self._count(scheme, error.code)
+            raise
+        self._count(scheme, "sent", len(data))
+        return Fetched(data, picture_digest(data))
 
     @asynccontextmanager
     async def fetching(self, ref: str, known: Known = nothing_known) -> AsyncIterator[Fetched]:
@@ -120,7 +148,6 @@ def catalog_fetcher(
 
     With `validators` a server is asked whether a picture has changed before it is sent again.
     """
-    room = asyncio.Semaphore(2 * (os.cpu_count() or 1))
     remembered = NoValidators() if validators is None else validators
     slots = HostSlots(images.fetches, images.fetches_per_host)
     web = HttpPictures(images, slots, remembered)
@@ -132,25 +159,26 @@ def catalog_fetcher(
 
     return SchemeFetcher(
         {
-            "file": LocalPictures(lambda ref: read_file_url(ref, images), room),
-            "data": LocalPictures(lambda ref: decode_data_url(ref, images.max_bytes), room),
-            STORE_SCHEME: LocalPictures(read_stored, room),
+            "file": LocalPictures(lambda ref: read_file_url(ref, images), _room()),
             "http": web,
             "https": web,
             "s3": ObjectPictures("s3", images, slots, remembered),
             "gs": ObjectPictures("gs", images, slots, remembered),
         },
         metrics,
+        {"data": lambda ref: decode_data_url(ref, images.max_bytes), STORE_SCHEME: read_stored},
     )
 
 
 def query_fetcher(images: ImageSettings, metrics: EmbedderMetrics | None = None) -> SchemeFetcher:
     """The fetcher of queries: what a stranger names is never a file, a bucket or the store of this machine."""
     web = HttpPictures(images, HostSlots(images.fetches, images.fetches_per_host), NoValidators())
-    data = LocalPictures(
-        lambda ref: decode_data_url(ref, images.max_bytes), asyncio.Semaphore(2 * (os.cpu_count() or 1))
-    )
-    return SchemeFetcher({"data": data, "http": web, "https": web}, metrics)
+    inside = {"data": lambda ref: decode_data_url(ref, images.max_bytes)}
+    return SchemeFetcher({"http": web, "https": web}, metrics, inside)
+
+
+def _room() -> asyncio.Semaphore:
+    return asyncio.Semaphore(2 * (os.cpu_count() or 1))
 
 
 def decode_data_url(ref: str, max_bytes: int) -> bytes:

@@ -8,6 +8,7 @@ import stamina.instrumentation
 
 from embedder.host_slots import HostDown, HostSlots, Slot
 from schemas.errors import ImageRejected
+from schemas.settings import ImageSettings
 
 FIRST_WAIT_S, LONGEST_WAIT_S, JITTER_S = 0.25, 2.0, 0.5
 
@@ -70,6 +71,11 @@ def judge(slot: Slot, error: BaseException) -> None:
             slot.failed()
         else:
             slot.succeeded()
+
+
+def slowest_s(images: ImageSettings) -> float:
+    """How long a fetch may take at the most, once its host has room for it."""
+    return images.fetch_attempts * images.fetch_timeout_s + (images.fetch_attempts - 1) * (LONGEST_WAIT_S + JITTER_S)
 
 
 def quiet_retries() -> None:

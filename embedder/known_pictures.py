@@ -28,11 +28,19 @@ class KnownPictures:
     def __init__(self, cache: Cache | None, metrics: EmbedderMetrics) -> None:
         self._cache = cache
         self._metrics = metrics
+        self._miss, self._hit = metrics.cache.labels("miss"), metrics.cache.labels("hit")
         self._under_way: dict[bytes, asyncio.Future[KnownVector]] = {}
 
     def knows(self, digest: bytes) -> bool:
         """Whether a picture need not even be sent."""
         return self._cache is not None and self._cache.knows(digest)
+
+    def look(self, digest: bytes) -> KnownVector | None:
+        """What the cache knows of this picture; for threads, which ask before they prepare it."""
+        known = None if self._cache is None else self._cache.get(digest)
+        if known is not None:
+            self._hit.inc()
+        return known
 
     async def find(self, digest: bytes) -> KnownVector | None:
         """What this picture became, waiting when somebody embeds it now; None when the caller must do it."""
@@ -42,14 +50,14 @@ class KnownPictures:
         while (known := self._cache.get(digest)) is None:
             other = self._under_way.get(digest)
             if other is None:
-                self._metrics.cache.labels("miss").inc()
+                self._miss.inc()
                 return None
             joined = True
             await asyncio.wait([other])
             if not other.cancelled() and other.exception() is None:
                 known = other.result()
                 break
-        self._metrics.cache.labels("joined" if joined else "hit").inc()
+        (self._metrics.cache.labels("joined") if joined else self._hit).inc()
         return known
 
     @contextmanager

@@ -1,8 +1,10 @@
 """Preparing: an encoded picture as the model takes it, or the reason why it is not taken."""
 
-from embedder.decode import Pixels, decode_image
+import numpy as np
+
+from embedder.decode import Pixels, decode_picture
 from embedder.fingerprint import picture_fingerprint
-from embedder.preprocess import Preprocessing, draft_side, preprocess
+from embedder.preprocess import Preprocessing, draft_side, preprocess, preprocess_image
 from embedder.quality import check_quality
 from schemas.errors import ImageRejected
 from schemas.queries import Crop
@@ -21,6 +23,8 @@ def prepare_picture(data: bytes, crop: Crop | None, spec: Preprocessing, images:
             f"{len(data)} bytes are more than the {images.max_bytes} a picture may have", code="image_too_large"
         )
     side = draft_side(spec, crop, images.min_side)
-    pixels = decode_image(data, images.max_pixels, side)
+    image = decode_picture(data, images.max_pixels, side)
+    pixels = np.array(image)
     check_quality(pixels, images.min_side)
-    return preprocess(pixels, spec, crop), picture_fingerprint(pixels)
+    prepared = preprocess_image(image, spec) if crop is None else preprocess(pixels, spec, crop)
+    return prepared, picture_fingerprint(pixels)

@@ -53,7 +53,11 @@ def preprocess(pixels: Pixels, spec: Preprocessing, crop: Crop | None = None) ->
         InputError: the crop is not inside the picture.
     """
     left, upper, right, lower = crop_box(pixels.shape[1], pixels.shape[0], crop)
-    image = Image.fromarray(pixels[upper:lower, left:right])
+    return preprocess_image(Image.fromarray(pixels[upper:lower, left:right]), spec)
+
+
+def preprocess_image(image: Image.Image, spec: Preprocessing) -> Pixels:
+    """The same of a whole RGB picture as Pillow has it."""
     if spec.resize == "letterbox":
         return np.array(_letterboxed(image, spec))
     return np.array(_resized(image, (spec.size, spec.size), spec, box=_centre_of(image, spec)))

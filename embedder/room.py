@@ -1,8 +1,6 @@
 """The bounded room of the embedding worker: how many pictures are inside, and when the last has left."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 from embedder.metrics import EmbedderMetrics
 from schemas.errors import Busy, NotReady
@@ -19,6 +17,7 @@ class Room:
         self._empty = asyncio.Event()
         self._empty.set()
         self.closed = False
+        metrics.queue_depth.set_function(lambda: self._inside)
 
     def check(self) -> None:
         """Passes while there is room; raises Busy."""
@@ -26,21 +25,29 @@ class Room:
             self._metrics.busy.inc()
             raise Busy(f"{self._size} pictures are being embedded already", queue_size=self._size)
 
-    @asynccontextmanager
-    async def place(self) -> AsyncIterator[None]:
-        """Waits for room, and holds it.
+    def place(self) -> "Place":
+        """Entering it waits for room, which it holds until it is left.
 
         Raises:
             NotReady: it was closed.
         """
-        async with self._places:
-            if self.closed:
-                raise NotReady("the embedding worker is stopping", part="embedder")
-            self._change(1)
-            try:
-                yield
-            finally:
-                self._change(-1)
+        return Place(self)
+
+    async def enter(self) -> None:
+        """See `place`."""
+        await self._places.acquire()
+        if self.closed:
+            self._places.release()
+            raise NotReady("the embedding worker is stopping", part="embedder")
+        self._inside += 1
+        self._empty.clear()
+
+    def leave(self) -> None:
+        """There is room for one more."""
+        self._places.release()
+        self._inside -= 1
+        if not self._inside:
+            self._empty.set()
 
     def close(self) -> None:
         """Nobody comes in any more."""
@@ -50,10 +57,17 @@ class Room:
         """Returns once nobody is inside."""
         await self._empty.wait()
 
-    def _change(self, by: int) -> None:
-        self._inside += by
-        self._metrics.queue_depth.set(self._inside)
-        if self._inside:
-            self._empty.clear()
-        else:
-            self._empty.set()
+
+class Place:
+    """Room for one picture, as a context."""
+
+    __slots__ = ("_room",)
+
+    def __init__(self, room: Room) -> None:
+        self._room = room
+
+    async def __aenter__(self) -> None:
+        await self._room.enter()
+
+    async def __aexit__(self, *_: object) -> None:
+        self._room.leave()

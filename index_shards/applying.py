@@ -20,7 +20,7 @@ from index_shards.item_store import ItemRecord, ItemStore
 from index_shards.item_table import NO_ATTRIBUTES
 from index_shards.tiers import MAX_PICTURES, Tiers
 from schemas.errors import Busy
-from schemas.item_state import ItemState, decode_state, encode_state, join
+from schemas.item_state import ItemState, Stamp, decode_state, encode_state, join
 from schemas.live import LiveKind
 from schemas.vector_record import VectorRecord
 
@@ -128,25 +128,30 @@ class Applier:
             shown = self._show(item_id, before, record, state)
         return self._keep_up(shown, before, state, vectors.times.event_us)
 
-    def forget_state(self, item_id: str) -> Applied:
+    def forget_state(self, item_id: str, as_of: Stamp | None = None) -> Applied:
         """A null among the states: everything the state knew of is long deleted, pictures included.
 
-        Pictures newer than that belong to an upsert whose state is still to come, and stay.
+        Pictures newer than that belong to an upsert whose state is still to come, and stay; so does a state newer than
+        `as_of`, which the null does not speak of.
         """
         before = record = self.store.get(item_id)
         state = self._state_of(record)
         if state is None:
             return Applied(Outcome.REPEATED)
+        if as_of is not None and state.newest is not None and state.newest > as_of:
+            return Applied(Outcome.STALE)
         record = _replace(record, state=None, event_us=0)
         if state.newest is not None and record.image_at is not None and record.image_at <= state.newest:
             record = _replace(record, image_at=None, ordinals=(), fingerprints=())
         return self._settle(item_id, before, record, None)
 
-    def forget_vectors(self, item_id: str) -> Applied:
-        """A null among the vectors: the item has no pictures."""
+    def forget_vectors(self, item_id: str, as_of: Stamp | None = None) -> Applied:
+        """A null among the vectors: the item has no pictures, but for those newer than `as_of`."""
         before = self.store.get(item_id)
         if before.image_at is None:
             return Applied(Outcome.REPEATED)
+        if as_of is not None and before.image_at > as_of:
+            return Applied(Outcome.STALE)
         record = _replace(before, image_at=None, ordinals=(), fingerprints=())
         return self._settle(item_id, before, record, self._state_of(before))
 

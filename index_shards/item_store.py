@@ -7,19 +7,29 @@ Changes are kept in memory and written in batches: two changes of one item in a 
 import shutil
 import struct
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
+import stamina
+import structlog
 from rocksdict import BlockBasedOptions, Cache, Checkpoint, Options, Rdict, WriteBatch, WriteOptions
 
+from schemas.disk import cannot_write, disk_reason
+from schemas.errors import Busy, DiskFailed
 from schemas.item_state import Stamp
 
 Offsets = dict[str, dict[int, int]]
 BATCH_RECORDS = 512
 # Bounds on what RocksDB keeps in memory.
 WRITE_BUFFER_BYTES, CACHE_BYTES, BLOOM_BITS = 2 << 20, 4 << 20, 10
+STALLED_WRITE = "Result incomplete"
+# RocksDB holds writes back while it flushes and compacts; a full disk is another error before that.
+STALL_S = 10.0
 _ITEM, _PICTURE, _OFFSETS_KEY = b"i", b"f", b"m:offsets"
 _ordinal = struct.Struct("<q")
+
+log = structlog.get_logger()
 
 
 class ItemRecord(msgspec.Struct, frozen=True, array_like=True):
@@ -48,14 +58,26 @@ _offsets_decoder = msgspec.msgpack.Decoder(Offsets)
 class ItemStore:
     """The records in a RocksDB folder of its own; one thread writes, any may read records.
 
-    It is a working copy, thrown away and made from a snapshot at every start; so it writes no log of its own.
+    It is a working copy, thrown away and made from a snapshot at every start; so it writes no log of its own. What a
+    full disk does not take stays in memory; RocksDB goes on by itself some seconds after there is room again.
     """
 
     def __init__(self, folder: Path) -> None:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        self._db = Rdict(str(folder), _options())
+        """Open or make it.
+
+        Raises:
+            DiskFailed: the disk is full or read-only.
+        """
+        self._folder = folder
+        try:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            self._db = Rdict(str(folder), _options())
+        except Exception as error:
+            raise self._failure(error) from error
         writes = WriteOptions()
         writes.disable_wal = True
+        # Held back by a full disk, a write would wait inside RocksDB, where nobody could say why.
+        writes.no_slowdown = True
         self._writes = writes
         self._db.set_write_options(writes)
         # What was not written yet, by item id and by fingerprint; looked at first, and replaced after it was written.
@@ -85,13 +107,37 @@ class ItemStore:
         """Keep the ordinal of a picture; None forgets it."""
         self._pictures[fingerprint] = ordinal
 
+    @property
+    def full(self) -> bool:
+        """Whether enough waits for a batch."""
+        return len(self._records) + len(self._pictures) >= BATCH_RECORDS
+
     def write_if_full(self) -> None:
-        """Write what waits when it is enough for a batch; never between two changes that belong together."""
-        if len(self._records) + len(self._pictures) >= BATCH_RECORDS:
+        """Write what waits when it is enough for a batch; never between two changes that belong together.
+
+        What the disk does not take waits on: `make_room` says so before the next change.
+        """
+        if self.full:
+            with suppress(DiskFailed, Busy):
+                self.write()
+
+    def make_room(self) -> None:
+        """Called before a change: see that there is room in memory for what it writes.
+
+        Raises:
+            DiskFailed: a batch waits that the disk does not take.
+            Busy: RocksDB holds writes back for a moment.
+        """
+        if self.full:
             self.write()
 
     def write(self) -> None:
-        """Write everything that waits."""
+        """Write everything that waits.
+
+        Raises:
+            DiskFailed: the disk is full or read-only; everything waits on.
+            Busy: RocksDB holds writes back for a moment.
+        """
         batch = WriteBatch(raw_mode=True)
         for item_id, record in self._records.items():
             key = _ITEM + item_id.encode()
@@ -104,12 +150,15 @@ class ItemStore:
                 batch.delete(_PICTURE + fingerprint)
             else:
                 batch.put(_PICTURE + fingerprint, _ordinal.pack(ordinal))
-        self._db.write(batch, self._writes)
+        try:
+            self._db.write(batch, self._writes)
+        except Exception as error:
+            raise self._failure(error) from error
         self._records, self._pictures = {}, {}
 
     def records(self) -> Iterator[tuple[str, ItemRecord]]:
         """Every item's record, in the order of their ids' bytes."""
-        self.write()
+        self._write_out()
         for key, value in self._db.items(from_key=_ITEM):
             if not key.startswith(_ITEM):
                 return
@@ -126,7 +175,7 @@ class ItemStore:
         RocksDB's own checkpoint shares files by hard links; they are copied here, so that damage to one snapshot's
         file is not damage to every snapshot's.
         """
-        self.write()
+        self._write_out()
         self._db[_OFFSETS_KEY] = _encoder.encode(offsets)
         self._db.flush(True)
         linked = folder.with_name(folder.name + ".linked")
@@ -135,8 +184,23 @@ class ItemStore:
         shutil.rmtree(linked)
 
     def close(self) -> None:
-        """Give the folder back."""
-        self._db.close()
+        """Give the folder back; a working copy that a full disk keeps from being closed well is thrown away as well."""
+        try:
+            self._db.close()
+        except Exception as error:  # noqa: BLE001  RocksDB's errors have no common class but this
+            log.warning("item_store_not_closed", folder=str(self._folder), error=str(error))
+
+    def _write_out(self) -> None:
+        for attempt in stamina.retry_context(on=Busy, attempts=None, timeout=STALL_S, wait_initial=0.01, wait_max=0.1):
+            with attempt:
+                self.write()
+
+    def _failure(self, error: Exception) -> Exception:
+        """What RocksDB said (its errors have no common class), as ours where the disk or its pace is to blame."""
+        if str(error).startswith(STALLED_WRITE):
+            return Busy("the item store holds writes back")
+        reason = disk_reason(error)
+        return error if reason is None else cannot_write("items", self._folder, reason)
 
 
 def _options() -> Options:

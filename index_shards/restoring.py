@@ -19,6 +19,7 @@ from index_shards.item_store import ItemStore, Offsets
 from index_shards.snapshot import Snapshot
 from index_shards.tiers import Tiers
 from schemas.cluster import Generation
+from schemas.disk import cannot_write, disk_reason
 from schemas.item_state import decode_state
 
 GRAPH, POSITIONS, BUFFER, ITEMS = "graph.faiss", "positions.npy", "buffer.npz", "items"
@@ -47,6 +48,9 @@ def load_snapshot(
 
     `work` must not exist; the item store works in it, and the graph beside it. `report` is told the share of the
     pictures that are named again.
+
+    Raises:
+        DiskFailed: the disk has no room for the working copy.
     """
     store: ItemStore | None = None
     try:
@@ -55,10 +59,13 @@ def load_snapshot(
         store = ItemStore(work)
         _check_offsets(store, snapshot.manifest.offsets)
         _name_everything(tiers, store, report)
-    except Exception as error:  # noqa: BLE001 - RocksDB raises nothing narrower, and the one before may do
-        log.warning("snapshot_unusable", folder=str(snapshot.folder), reason=str(error))
+    except Exception as error:
+        # RocksDB raises nothing narrower, and the snapshot before may do; but no other one needs less of a full disk.
         if store is not None:
             store.close()
+        if (reason := disk_reason(error)) is not None:
+            raise cannot_write("a snapshot's copy", work, reason) from error
+        log.warning("snapshot_unusable", folder=str(snapshot.folder), reason=str(error))
         return None
     return tiers, store
 

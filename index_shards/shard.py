@@ -8,13 +8,12 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-import msgspec
-
 from index_shards.applying import Applied, Applier, can_be_found
-from index_shards.candidates import Float32Array
 from index_shards.compaction import Compaction, compact, is_due
+from index_shards.disk_troubles import DiskTroubles
 from index_shards.draining import Draining
-from index_shards.item_store import ItemRecord, ItemStore, Offsets
+from index_shards.item_store import ItemStore, Offsets
+from index_shards.item_views import item_trace, stored_item
 from index_shards.restoring import ORIGINALS, load_snapshot, write_snapshot
 from index_shards.searcher import Found, Query, search
 from index_shards.shard_counts import ShardCounts, counts_of
@@ -23,9 +22,9 @@ from index_shards.snapshot import Identity, Snapshot, SnapshotFolder
 from index_shards.tiers import MAX_PICTURES, Tiers
 from schemas.cluster import Generation
 from schemas.errors import LogError, NotReady, UnknownItem
-from schemas.item_state import ItemState, decode_state
+from schemas.item_state import ItemState, Stamp, decode_state
 from schemas.item_trace import ItemTrace
-from schemas.queries import StoredItem, pack_vector
+from schemas.queries import StoredItem
 from schemas.settings import IndexSettings
 from schemas.vector_record import VectorRecord
 
@@ -61,6 +60,7 @@ class Shard:
         self._work = folder / "work"
         self._snapshots = SnapshotFolder(folder / "snapshots", identity, index.snapshots_kept)
         self._draining = Draining(clock_us)
+        self._disk = DiskTroubles()
         self._tiers: Tiers | None = None
         self._applier: Applier | None = None
 
@@ -76,11 +76,19 @@ class Shard:
     @property
     def error(self) -> str | None:
         """Why it failed, or what it cannot do just now."""
-        return self._failure or self._draining.error
+        return self._failure or self._draining.error or self._disk.error
 
     def open(self, use_snapshots: bool = True) -> Offsets | None:
-        """Restore the newest whole snapshot; the offsets to replay from, None when the shard starts empty."""
+        """Restore the newest whole snapshot; the offsets to replay from, None when the shard starts empty.
+
+        Raises:
+            DiskFailed: the disk is full or read-only; it may be called again.
+        """
         self._enter(ShardState.RESTORING)
+        with self._disk.working("opening"):
+            return self._open(use_snapshots)
+
+    def _open(self, use_snapshots: bool) -> Offsets | None:
         self._release()
         shutil.rmtree(self._work.with_name(ORIGINALS), ignore_errors=True)
         oldest_us = self._clock_us() - int(self._index.delete_retention_s * 1e6)
@@ -112,8 +120,8 @@ class Shard:
     # --- changing
 
     def apply_state(self, state: ItemState) -> Applied:
-        """Take an item's merged state."""
-        return self._counted(self._opened().apply_state(state))
+        """Take an item's merged state; raises as `_changing`, as do all that change something."""
+        return self._counted(self._changing().apply_state(state))
 
     def apply_vectors(self, item_id: str, record: VectorRecord) -> Applied:
         """Take an item's vectors.
@@ -121,15 +129,15 @@ class Shard:
         Raises:
             Busy: the fresh buffer has no room; draining makes some.
         """
-        return self._counted(self._opened().apply_vectors(item_id, record))
+        return self._counted(self._changing().apply_vectors(item_id, record))
 
-    def forget_state(self, item_id: str) -> Applied:
-        """A null in `items.state`: the item's delete was long ago, and it is forgotten."""
-        return self._counted(self._opened().forget_state(item_id))
+    def forget_state(self, item_id: str, as_of: Stamp | None = None) -> Applied:
+        """A null in `items.state`: the item's delete was long ago, and what it had as of this stamp is forgotten."""
+        return self._counted(self._changing().forget_state(item_id, as_of))
 
-    def forget_vectors(self, item_id: str) -> Applied:
-        """A null in the vectors' topic: the item has no pictures any more."""
-        return self._counted(self._opened().forget_vectors(item_id))
+    def forget_vectors(self, item_id: str, as_of: Stamp | None = None) -> Applied:
+        """A null in the vectors' topic: the item has no pictures any more, but for those newer than this stamp."""
+        return self._counted(self._changing().forget_vectors(item_id, as_of))
 
     # --- moving vectors from tier to tier
 
@@ -195,7 +203,7 @@ class Shard:
                 raise UnknownItem(item_id)
             vectors = applier.tiers.vectors_of(record.ordinals)
             if vectors is not None:
-                return _stored(record, state, vectors)
+                return stored_item(record, state, vectors)
             # Its pictures were replaced since the record was read.
 
     def trace(self, item_id: str) -> ItemTrace:
@@ -205,16 +213,7 @@ class Shard:
             NotReady: the shard does not serve.
         """
         self._serving()
-        record = self._opened().store.get(item_id)
-        state = None if record.state is None else decode_state(record.state)
-        return ItemTrace(
-            item_id=item_id,
-            state=record.state,
-            image_at=record.image_at,
-            pictures=len(record.ordinals),
-            findable=can_be_found(state, record),
-            searchable_us=record.searchable_us,
-        )
+        return item_trace(item_id, self._opened().store.get(item_id))
 
     def counts(self) -> ShardCounts:
         """How full it is."""
@@ -225,19 +224,22 @@ class Shard:
     def snapshot(self, offsets: Offsets) -> Snapshot:
         """Write everything applied up to these offsets; the caller is the applying thread, so nothing moves meanwhile.
 
-        Searches go on; draining waits.
+        Searches go on; draining waits. One that fails leaves nothing behind.
+
+        Raises:
+            DiskFailed: the disk is full or read-only.
         """
         applier = self._opened()
         self.snapshotting = True
         try:
             created_us = self._clock_us()
-            aside = self._snapshots.begin()
-            with applier.tiers.drain_lock:
-                write_snapshot(aside, applier.tiers, applier.store, offsets)
-            newest_event_us = applier.newest_event_us
-            snapshot = self._snapshots.finish(
-                aside, offsets=offsets, newest_event_us=newest_event_us, created_us=created_us
-            )
+            with self._disk.working("snapshot"), self._snapshots.aside(self.counts().size_bytes) as aside:
+                with applier.tiers.drain_lock:
+                    write_snapshot(aside, applier.tiers, applier.store, offsets)
+                newest_event_us = applier.newest_event_us
+                snapshot = self._snapshots.finish(
+                    aside, offsets=offsets, newest_event_us=newest_event_us, created_us=created_us
+                )
         finally:
             self.snapshotting = False
         self.snapshot_us = snapshot.manifest.created_us
@@ -281,19 +283,16 @@ class Shard:
             raise NotReady(f"the shard is {self.state.value}")
         return self._applier
 
+    def _changing(self) -> Applier:
+        """Raises DiskFailed while the disk is full or read-only, and Busy while the item store holds writes back."""
+        applier = self._opened()
+        if applier.store.full:
+            with self._disk.working("applying"):
+                applier.store.make_room()
+        return applier
+
     def _serving(self) -> Tiers:
         tiers = self._tiers
         if not self._state.answers or tiers is None:
             raise NotReady(f"the shard is {self._state.value}" + (f": {self._failure}" if self._failure else ""))
         return tiers
-
-
-def _stored(record: ItemRecord, state: ItemState, vectors: list[Float32Array]) -> StoredItem:
-    return StoredItem(
-        item_id=state.item_id,
-        version=state.version,
-        attributes=msgspec.json.encode(state.values()),
-        event_us=record.event_us,
-        searchable_us=record.searchable_us,
-        vectors=[pack_vector(vector) for vector in vectors],
-    )

@@ -8,9 +8,10 @@ from enum import Enum
 #                   v                                        v
 #                 failed ───────────────────────────────> retiring
 #
-# restoring: a snapshot is being read. replaying: the log is read up to where it ended at the start. serving: searches
-# are answered. compacting: they are, and a new graph is built beside the one they go to. failed: the log lost what was
-# still needed, or something broke that a retry cannot mend. retiring: it is closed.
+# restoring: a snapshot is being read, again and again while the disk has no room for it. replaying: the log is read up
+# to where it ended at the start. serving: searches are answered. compacting: they are, and a new graph is built beside
+# the one they go to. failed: the log lost what was still needed, or something broke that a retry cannot mend. retiring:
+# it is closed.
 
 
 class ShardState(Enum):
@@ -32,7 +33,7 @@ class ShardState(Enum):
 
 _NEXT = {
     ShardState.EMPTY: {ShardState.RESTORING, ShardState.FAILED, ShardState.RETIRING},
-    ShardState.RESTORING: {ShardState.REPLAYING, ShardState.FAILED, ShardState.RETIRING},
+    ShardState.RESTORING: {ShardState.RESTORING, ShardState.REPLAYING, ShardState.FAILED, ShardState.RETIRING},
     ShardState.REPLAYING: {ShardState.SERVING, ShardState.RESTORING, ShardState.FAILED, ShardState.RETIRING},
     ShardState.SERVING: {ShardState.COMPACTING, ShardState.FAILED, ShardState.RETIRING},
     ShardState.COMPACTING: {ShardState.SERVING, ShardState.FAILED, ShardState.RETIRING},

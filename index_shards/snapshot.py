@@ -12,6 +12,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -19,6 +20,8 @@ import structlog
 
 from index_shards.item_store import Offsets
 from schemas.cluster import Storage
+from schemas.disk import cannot_write, check_room, disk_reason
+from schemas.errors import DiskFailed
 
 log = structlog.get_logger()
 
@@ -76,15 +79,33 @@ class SnapshotFolder:
     def __init__(self, folder: Path, identity: Identity, kept: int) -> None:
         self._folder, self._identity, self._kept = folder, identity, kept
 
-    def begin(self) -> Path:
-        """An empty folder to write the next snapshot's files into."""
+    @contextmanager
+    def aside(self, size_bytes: int) -> Iterator[Path]:
+        """An empty folder to write the next snapshot's files into, some `size_bytes` at least; to be finished inside.
+
+        Raises:
+            DiskFailed: there is not so much room, or the disk took no more of it; nothing of it is left.
+        """
+        check_room("a snapshot", self._folder, size_bytes)
+        try:
+            yield self._begin()
+        except Exception as error:
+            self._drop_unfinished(ignore_errors=True)
+            if isinstance(error, DiskFailed) or (reason := disk_reason(error)) is None:
+                raise
+            raise cannot_write("a snapshot", self._folder, reason) from error
+
+    def _begin(self) -> Path:
         self._folder.mkdir(parents=True, exist_ok=True)
-        for unfinished in self._folder.glob(f"{_ASIDE}*"):
-            shutil.rmtree(unfinished)
+        self._drop_unfinished()
         number = max((int(p.name) for p in self._numbered()), default=0) + 1
         aside = self._folder / f"{_ASIDE}{number:08d}"
         aside.mkdir()
         return aside
+
+    def _drop_unfinished(self, *, ignore_errors: bool = False) -> None:
+        for unfinished in self._folder.glob(f"{_ASIDE}*"):
+            shutil.rmtree(unfinished, ignore_errors)
 
     def finish(self, aside: Path, *, offsets: Offsets, newest_event_us: int, created_us: int) -> Snapshot:
         """Checksum what lies in `aside`, make it durable, rename it into place and drop the oldest."""

@@ -5,19 +5,22 @@ from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
-from rich.progress import Progress, TaskID
 
 from ops.catalog_sources import BadRow, CatalogSource, open_source
 from ops.catalog_writer import CatalogWriter, now_us
 from ops.console import err
 from ops.endpoints import kafka_of, router_of
-from ops.freshness import Delays, sampled_delays
+from ops.freshness import sampled_delays
+from ops.load_display import LoadDisplay
+from ops.load_lag import LagMeter
+from ops.load_pacer import LoadPacer
 from ops.load_progress import LoadProgress, ProgressFile
+from ops.load_summary import LoadPlan, LoadSummary
 from ops.pruning import Candidates, delete_items, missing_items, parse_scope
 from ops.reject_log import read_rejects, reject_ends
 from ops.remote_source import fetch_source, is_remote
 from ops.settling import wait_settled
-from ops.sources.row_shape import PLAIN, RowShape
+from schemas.changes import CatalogChange
 from schemas.cluster_log import read_cluster
 from schemas.errors import InputError, NotReady
 from schemas.settings import KafkaSettings, Settings
@@ -29,72 +32,14 @@ Agree = Callable[[Candidates], bool]
 """Asked before items are deleted."""
 
 
-class LoadPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """What to load and how. `prune` deletes what the source no longer has, within `prune_scope`."""
-
-    source: str
-    shape: RowShape = PLAIN
-    limit: int | None = None
-    rate_per_s: float | None = None
-    strict: bool = False
-    restart: bool = False
-    prune: bool = False
-    prune_scope: str | None = None
-    dry_run: bool = False
-    wait_s: float = 0.0
-
-
-class LoadSummary(msgspec.Struct, kw_only=True):
-    """What a load did; `rejected` counts what was refused until it settled, None where that was not waited for.
-
-    `refused` are the newest of those in words, `bad` the first bad rows. `resumed_at` is the row behind which it went
-    on; `delays` are of a sample of its items, once they are searchable.
-    """
-
-    sent: int = 0
-    bad_rows: int = 0
-    bad: list[str] = []
-    resumed_at: int = 0
-    pruned: int | None = None
-    seconds: float = 0.0
-    items_per_s: float = 0.0
-    settled: bool = False
-    rejected: int | None = None
-    dry_run: bool = False
-    refused: list[str] = []
-    delays: Delays | None = None
-
-    def sentence(self) -> str:
-        """The summary for people."""
-        verb = "would send" if self.dry_run else "sent"
-        words = [f"{verb} {counted(self.sent, 'item')} in {self.seconds:.1f} s ({self.items_per_s:.0f}/s)"]
-        if self.resumed_at:
-            words.append(f"went on behind row {self.resumed_at}, where an earlier run ended")
-        if self.bad_rows:
-            words.append(f"{counted(self.bad_rows, 'row')} could not be read")
-        if self.pruned is not None:
-            were = "would be" if self.dry_run else "was" if self.pruned == 1 else "were"
-            words.append(f"{counted(self.pruned, 'item')} {were} deleted")
-        if self.settled:
-            words.append("everything is through")
-        if self.rejected:
-            words.append(f"{self.rejected} rejected (see `lookalive catalog rejects`)")
-        if self.delays is not None and self.delays.found:
-            words.append(self.delays.sentence())
-        return "; ".join(words)
-
-
-def counted(count: int, noun: str) -> str:
-    """`1 item`, `2 items`."""
-    return f"{count} {noun}{'' if count == 1 else 's'}"
-
-
 class Loader:
     """One load. The source is read in its order; what the broker has acknowledged is noted every second."""
 
-    def __init__(self, settings: Settings, plan: LoadPlan, progress: Progress) -> None:
-        self._settings, self._plan, self._progress = settings, plan, progress
+    def __init__(self, settings: Settings, plan: LoadPlan, display: LoadDisplay) -> None:
+        self._settings, self._plan, self._display = settings, plan, display
         self.kafka: KafkaSettings | None = None
+        self._pacer: LoadPacer | None = None
+        self._state = LoadProgress(source=plan.source, started_us=now_us())
         self._noted_row, self._sent_all = 0, False
         self._sample: list[str] = []
         self._started = self._saved = time.monotonic()
@@ -119,23 +64,25 @@ class Loader:
         if not plan.dry_run or plan.prune:
             self.kafka = kafka_of(self._settings)
         file = None if plan.dry_run else self._progress_file(source)
-        state = self._state(file)
+        state = self._state = self._begun(file)
         self.summary.resumed_at = self._noted_row = state.row
         rejects_before = reject_ends(self.kafka) if self.kafka is not None and plan.wait_s > 0 else None
-        writer = None if plan.dry_run or self.kafka is None else CatalogWriter(self.kafka)
+        writer = None if plan.dry_run or self.kafka is None else self._writer(self.kafka)
         try:
-            self._send(source, writer, file, state)
+            self._send(source, writer, file)
             if plan.prune:
                 assert self.kafka is not None
                 found = missing_items(self.kafka, self._named(source), scope, state.started_us)
-                self._prune(found, writer, state, agree)
+                self._prune(found, writer, agree)
         finally:
+            if self._pacer is not None:
+                self._pacer.stop()
             if writer is not None:
                 writer.close()
         state.done = self._sent_all = True
         if file is not None:
             file.write(state)
-        self._finish(state, rejects_before)
+        self._finish(rejects_before)
         return self.summary
 
     def how_to_go_on(self) -> str:
@@ -148,38 +95,58 @@ class Loader:
             return "stopped; the same command begins again at the first row"
         return f"stopped behind row {self._noted_row}; the same command goes on there"
 
-    def _send(
-        self, source: CatalogSource, writer: CatalogWriter | None, file: ProgressFile | None, state: LoadProgress
-    ) -> None:
-        plan, total = self._plan, source.count()
+    def _writer(self, kafka: KafkaSettings) -> CatalogWriter:
+        """A writer, and the pacer that looks how far behind the readers are."""
+        writer = CatalogWriter(kafka)
+        self._pacer = LoadPacer(
+            LagMeter(kafka).look, writer.unacknowledged, enforced=self._plan.paced, on_wait=self._show
+        )
+        self._pacer.start()
+        return writer
+
+    def _send(self, source: CatalogSource, writer: CatalogWriter | None, file: ProgressFile | None) -> None:
+        plan, state, total = self._plan, self._state, source.count()
         shown = total if plan.limit is None else min(plan.limit, total or plan.limit)
-        self._progress.start()
-        verb = "checking" if writer is None else "sending"
-        task = self._progress.add_task(verb, total=shown, completed=state.row, note="")
+        self._display.begin("checking" if writer is None else "sending", shown, state.row)
         sent_before, began_s = state.sent, time.monotonic()
         for number, row in source.rows(after=state.row):
             if plan.limit is not None and number > plan.limit:
                 break
-            state.row = number
-            self._progress.advance(task)
             if isinstance(row, BadRow):
-                self._say_bad_row(row, state)
-                continue
-            if writer is not None:
-                writer.write(row)
-            state.sent += 1
-            if row.op == "upsert" and len(self._sample) < SAMPLED_ITEMS:
-                self._sample.append(row.item_id)
-            if plan.rate_per_s is not None:
-                due = began_s + (state.sent - sent_before) / plan.rate_per_s
-                time.sleep(max(0.0, due - time.monotonic()))
+                self._say_bad_row(row)
+            else:
+                self._send_one(row, writer)
+                if plan.rate_per_s is not None:
+                    due = began_s + (state.sent - sent_before) / plan.rate_per_s
+                    time.sleep(max(0.0, due - time.monotonic()))
+            state.row = number
             if writer is not None and file is not None:
-                self._save(writer, file, state)
+                self._save(writer, file)
+            self._show()
         if writer is not None:
             writer.flush()
+        self._display.end(state.row, self._note())
         self.summary.sent = state.sent - sent_before
 
-    def _save(self, writer: CatalogWriter, file: ProgressFile, state: LoadProgress) -> None:
+    def _send_one(self, row: CatalogChange, writer: CatalogWriter | None) -> None:
+        if writer is not None:
+            assert self._pacer is not None
+            self._pacer.wait()
+            writer.write(row)
+        self._state.sent += 1
+        if row.op == "upsert" and len(self._sample) < SAMPLED_ITEMS:
+            self._sample.append(row.item_id)
+
+    def _show(self) -> None:
+        """The rows so far and how many are applied, not more often than they can be read."""
+        if self._display.due():
+            self._display.show(self._state.row, self._note())
+
+    def _note(self) -> str:
+        return "" if self._pacer is None else self._pacer.words(self._state.sent)
+
+    def _save(self, writer: CatalogWriter, file: ProgressFile) -> None:
+        state = self._state
         if time.monotonic() - self._saved < SAVE_EVERY_S and state.row % SAVE_EVERY_ROWS:
             return
         writer.flush()
@@ -187,7 +154,8 @@ class Loader:
         self._saved = time.monotonic()
         self._noted_row = state.row
 
-    def _say_bad_row(self, row: BadRow, state: LoadProgress) -> None:
+    def _say_bad_row(self, row: BadRow) -> None:
+        state = self._state
         state.bad_rows += 1
         said = f"{row.where}: {row.message}"
         if self._plan.strict:
@@ -218,7 +186,7 @@ class Loader:
             )
         return named
 
-    def _prune(self, found: Candidates, writer: CatalogWriter | None, state: LoadProgress, agree: Agree) -> None:
+    def _prune(self, found: Candidates, writer: CatalogWriter | None, agree: Agree) -> None:
         self.summary.pruned = 0
         if not found.all_seen:
             err.print("the embedded broker no longer has the states of all items: some that are gone may be left")
@@ -228,11 +196,12 @@ class Loader:
             agree(found)
             self.summary.pruned = len(found.item_ids)
         elif found.item_ids and agree(found):
-            delete_items(writer, found.item_ids, state.started_us)
+            assert self._pacer is not None
+            delete_items(writer, self._pacer.paced(found.item_ids), self._state.started_us)
             self.summary.pruned = len(found.item_ids)
 
-    def _finish(self, state: LoadProgress, rejects_before: dict[int, int] | None) -> None:
-        summary = self.summary
+    def _finish(self, rejects_before: dict[int, int] | None) -> None:
+        summary, state = self.summary, self._state
         if self.kafka is not None and self._plan.wait_s > 0 and not self._plan.dry_run:
             self._follow(self.kafka)
         summary.seconds = time.monotonic() - self._started
@@ -256,10 +225,10 @@ class Loader:
         parts = (name, source.fingerprint(), shape, str(plan.limit), installation.log_id)
         return ProgressFile(self._settings.data_path, parts)
 
-    def _state(self, file: ProgressFile | None) -> LoadProgress:
+    def _begun(self, file: ProgressFile | None) -> LoadProgress:
         held = None if file is None or self._plan.restart else file.read()
         if held is None:
-            return LoadProgress(source=self._plan.source, started_us=now_us())
+            return self._state
         err.print(
             f"going on behind row {held.row}, where an earlier run ended; --restart begins at the first row",
             soft_wrap=True,
@@ -267,17 +236,16 @@ class Loader:
         return held
 
     def _follow(self, kafka: KafkaSettings) -> None:
-        task: TaskID | None = None
         most = 0
 
         def look(left: dict[str, int]) -> None:
-            nonlocal task, most
+            nonlocal most
             now = sum(left.values())
+            if not most:
+                self._display.begin("applying all that is under way", now)
             most = max(most, now)
-            if task is None:
-                self._progress.start()
-                task = self._progress.add_task("applying all that is under way", total=most, note="")
-            note = ", ".join(f"{count} to {stage}" for stage, count in left.items() if count)
-            self._progress.update(task, total=most, completed=most - now, note=note)
+            if self._display.due():
+                note = ", ".join(f"{count} to {stage}" for stage, count in left.items() if count)
+                self._display.show(most - now, note, total=most)
 
         self.summary.settled = wait_settled(kafka, self._plan.wait_s, look)

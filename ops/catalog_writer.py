@@ -63,6 +63,11 @@ class CatalogWriter:
         self._gate.note(len(value or b""))
         self.written += 1
 
+    def unacknowledged(self) -> int:
+        """How many changes the broker has not acknowledged yet."""
+        self._producer.poll(0)  # an acknowledgement that nobody took note of would count
+        return len(self._producer)
+
     def flush(self) -> None:
         """Return when everything written is acknowledged.
 

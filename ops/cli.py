@@ -68,7 +68,7 @@ def demo(
 
 @app.command()
 def stream() -> None:
-    """Run one stream worker: the merge agent and the embed agent."""
+    """Run one stream worker: the merge agent and the embed agent, or the one that LOOKALIVE_STREAM__AGENTS names."""
     settings = read_settings()
     from streams.main import run_stream
 
@@ -131,6 +131,7 @@ def _add_groups() -> None:
     from ops.bench_commands import bench
     from ops.catalog_commands import catalog
     from ops.doctor import doctor
+    from ops.evaluate_command import evaluate
     from ops.schema_commands import schema
     from ops.search_commands import search
     from ops.shard_commands import shards
@@ -142,6 +143,7 @@ def _add_groups() -> None:
     app.add_typer(bench, name="bench")
     app.add_typer(schema, name="schema")
     app.command()(search)
+    app.command()(evaluate)
     app.command()(doctor)
 
 

@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ops.console import err, out, print_json, progress_bar, speak_aside, spoken_errors
+from ops.console import err, out, print_json, speak_aside, spoken_errors
 from schemas.errors import InputError
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
-
-    from ops.catalog_load import Agree, Loader, LoadSummary
+    from ops.catalog_load import Loader
+    from ops.load_display import LoadDisplay
+    from ops.load_summary import LoadSummary
     from ops.pruning import Candidates
     from schemas.settings import Settings
 
@@ -29,6 +29,9 @@ Kind = Annotated[list[str] | None, typer.Option("--type", help="column=str, int,
 Attributes = Annotated[str | None, typer.Option(help="these columns alone become attributes, comma-separated")]
 Limit = Annotated[int | None, typer.Option(min=1, help="stop after that many rows")]
 Rate = Annotated[float | None, typer.Option(min=0.01, help="changes per second at most")]
+Pace = Annotated[
+    bool, typer.Option("--pace/--no-pace", help="leave room for live changes; --no-pace fills an empty system soonest")
+]
 Strict = Annotated[bool, typer.Option("--strict", help="stop at the first row that cannot be read")]
 Restart = Annotated[bool, typer.Option("--restart", help="from the first row, though an earlier run was cut off")]
 Prune = Annotated[bool, typer.Option("--prune", help="delete the items that the source no longer has")]
@@ -46,6 +49,7 @@ def load(
     attributes: Attributes = None,
     limit: Limit = None,
     rate: Rate = None,
+    pace: Pace = True,
     strict: Strict = False,
     restart: Restart = False,
     prune: Prune = False,
@@ -59,10 +63,12 @@ def load(
     from ops.cli import read_settings
 
     settings = read_settings()
-    from ops.catalog_load import Loader, LoadPlan
+    from ops.catalog_load import Loader
+    from ops.load_display import LoadDisplay
+    from ops.load_summary import LoadPlan
     from ops.sources.row_shape import parse_shape
 
-    progress = progress_bar()
+    display = LoadDisplay(err)
     with spoken_errors(as_json):
         check_prune(prune, prune_scope, limit, asks=not (yes or dry_run), as_json=as_json)
         plan = LoadPlan(
@@ -70,6 +76,7 @@ def load(
             shape=parse_shape(column or [], kind or [], attributes),
             limit=limit,
             rate_per_s=rate,
+            paced=pace,
             strict=strict,
             restart=restart,
             prune=prune,
@@ -78,21 +85,21 @@ def load(
             wait_s=WAIT_S * wait,
         )
 
-        def agree(found: "Candidates") -> bool:
-            _stop(progress)
-            return agreed(found, yes=yes, dry_run=dry_run)
-
-        summary = _run(settings, Loader(settings, plan, progress), agree, progress)
+        summary = _run(settings, Loader(settings, plan, display), display, yes=yes)
     _show(summary, as_json)
     if wait and not dry_run and not summary.settled:
         raise typer.Exit(1)
 
 
-def _run(settings: "Settings", loader: "Loader", agree: "Agree", progress: "Progress") -> "LoadSummary":
+def _run(settings: "Settings", loader: "Loader", display: "LoadDisplay", *, yes: bool) -> "LoadSummary":
     """The load, ended at once by Ctrl-C and by the end of its Kafka."""
     from ops.watched_work import KafkaWatch, run_watched
 
     watch: KafkaWatch | None = None
+
+    def agree(found: "Candidates") -> bool:
+        display.stop()
+        return agreed(found, yes=yes, dry_run=loader.summary.dry_run)
 
     def look() -> None:
         nonlocal watch
@@ -103,11 +110,11 @@ def _run(settings: "Settings", loader: "Loader", agree: "Agree", progress: "Prog
     try:
         return run_watched(lambda: loader.run(agree), look)
     except KeyboardInterrupt:
-        _stop(progress)
+        display.stop()
         err.print(loader.how_to_go_on(), highlight=False, soft_wrap=True)
         raise typer.Exit(INTERRUPTED) from None
     finally:
-        _stop(progress)
+        display.stop()
 
 
 def _show(summary: "LoadSummary", as_json: bool) -> None:
@@ -117,12 +124,6 @@ def _show(summary: "LoadSummary", as_json: bool) -> None:
     out.print(summary.sentence(), highlight=False, soft_wrap=True)
     for line in summary.refused:
         speak_aside(f"refused: {line}")
-
-
-def _stop(progress: "Progress") -> None:
-    """A bar that was never started would still end with an empty line."""
-    if progress.live.is_started:
-        progress.stop()
 
 
 def check_prune(prune: bool, scope: str | None, limit: int | None, *, asks: bool, as_json: bool) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from ops.console import out, speak_error
 from ops.endpoints import Endpoints, command_line
-from ops.stop_signal import Stop, stopped_by_signals
+from ops.stop_signal import Interrupted, Stop, stopped_by_signals
 from ops.supervisor import RoleFailed, Supervisor
 from schemas.errors import LookaliveError, NotReady
 from schemas.settings import Settings
@@ -54,7 +54,11 @@ def started(supervisor: Supervisor, stop: Stop) -> Endpoints | None:
         LookaliveError: something is missing or wrong.
     """
     try:
-        endpoints = supervisor.start()
+        with stop.interrupting():
+            endpoints = supervisor.start()
+    except Interrupted:
+        say("stopped before it was up")
+        return None
     except LookaliveError:
         if stop.is_set():
             say("stopped before it was up")

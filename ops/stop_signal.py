@@ -7,6 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 
+class Interrupted(BaseException):
+    """Raised in the middle of what `Stop.interrupting` surrounds; no error, so that nobody takes it for one."""
+
+
 class Stop:
     """Set once, waited for by any number of threads.
 
@@ -18,12 +22,30 @@ class Stop:
         self._read, self._write = os.pipe()
         os.set_blocking(self._write, False)
         self._set = False
+        self._interrupts = False
 
     def set(self) -> None:
         """Wake everyone who waits, now and later; may be called from a signal's handler, and again."""
         if not self._set:
             self._set = True
             os.write(self._write, b"!")
+            if self._interrupts:
+                raise Interrupted
+
+    @contextmanager
+    def interrupting(self) -> Iterator[None]:
+        """What the main thread does inside is broken off by a signal, wherever it is in Python; one set before as well.
+
+        Raises:
+            Interrupted: it was set.
+        """
+        self._interrupts = True
+        try:
+            if self._set:
+                raise Interrupted
+            yield
+        finally:
+            self._interrupts = False
 
     def is_set(self) -> bool:
         """Whether it was set."""

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import structlog
 
@@ -11,7 +11,7 @@ from query_router.fan_out import FanOut
 from query_router.placement_view import Pin, PlacementView
 from query_router.reject_view import RejectView
 from schemas.errors import Busy, NotReady
-from schemas.item_trace import MAX_TRACED
+from schemas.item_trace import MAX_TRACED, ItemTrace
 
 # How long a change is left alone between two looks: short while it is young, longer for one that takes its time.
 FIRST_LOOK_S, LONGEST_LOOK_S, LOOK_GROWTH = 0.02, 0.25, 1.15
@@ -39,8 +39,16 @@ class _Wait:
 class ChangeWatch:
     """Follows written changes; at most `limit` at a time."""
 
-    def __init__(self, placement: PlacementView, fan_out: FanOut, rejects: RejectView, limit: int) -> None:
-        self._placement, self._fan_out, self._rejects = placement, fan_out, rejects
+    def __init__(
+        self,
+        placement: PlacementView,
+        fan_out: FanOut,
+        rejects: RejectView,
+        limit: int,
+        shown: Callable[[Written, Iterable[ItemTrace | None]], None] = lambda written, traces: None,
+    ) -> None:
+        """`shown` is told of each change that every replica shows, with what each knows of its item."""
+        self._placement, self._fan_out, self._rejects, self._shown = placement, fan_out, rejects, shown
         self._limit = limit
         self._clock = asyncio.get_running_loop().time
         self._waits: set[_Wait] = set()
@@ -136,6 +144,8 @@ class ChangeWatch:
             rejects = self._rejects.of(item_ids[place])
             fates = [None if r is None else fate_of(wait.written, r[place], rejects) for r in replicas]
             wait.fate = _joint(fates) or wait.fate
+            if wait.fate.outcome is Outcome.SHOWN and not wait.done.done():
+                self._shown(wait.written, [None if r is None else r[place] for r in replicas])
             if wait.fate.outcome is not Outcome.PENDING:
                 _settle(wait, wait.fate)
 

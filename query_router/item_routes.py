@@ -15,7 +15,7 @@ from query_router.item_writer import ItemWriter, list_status, status_of
 from query_router.openapi import RouteDoc
 from query_router.query import convert_parameters
 from query_router.thumbnails import CONTENT_TYPE, SIZES
-from query_router.wire import item_id_of, json_response
+from query_router.wire import item_id_of, json_response, shown_item_of
 from schemas.changes import Op
 from schemas.errors import InputError
 from schemas.item_writes import (
@@ -75,11 +75,11 @@ async def put_list(request: web.Request) -> web.Response:
 
 
 async def status(request: web.Request) -> web.Response:
-    return json_response(await request.app[STATUSES].status(item_id_of(request)))
+    return json_response(await request.app[STATUSES].status(shown_item_of(request)))
 
 
 async def image(request: web.Request) -> web.Response:
-    item_id = item_id_of(request)
+    item_id = shown_item_of(request)
     size = convert_parameters(request.rel_url.query.items(), PictureOptions).size
     if size not in SIZES:
         raise InputError(f"`size` must be one of {', '.join(map(str, SIZES))}, not {size}", field="size")

@@ -11,6 +11,7 @@ from query_router.change_body import ChangeReader
 from query_router.change_log import ChangeLog
 from query_router.change_watch import ChangeWatch
 from query_router.fan_out import FanOut
+from query_router.freshness_notes import FreshnessNotes
 from query_router.item_pictures import ItemPictures
 from query_router.item_status import StatusService
 from query_router.item_writer import ItemWriter
@@ -30,15 +31,16 @@ class ItemServices:
         cluster_view: Callable[[], ClusterView],
         placement: PlacementView,
         fan_out: FanOut,
+        notes: FreshnessNotes,
     ) -> None:
         router, images = settings.router, settings.images
         store = ImageStore(settings.image_store_path)
         self._rejects = RejectFollower(settings.kafka, cluster_view)
         self._retries = RetryFollower(settings.kafka, cluster_view)
         self._log = ChangeLog(settings.kafka, router.write_queue, cluster_view)
-        self._watch = ChangeWatch(placement, fan_out, self._rejects.view, router.max_waits)
+        self._watch = ChangeWatch(placement, fan_out, self._rejects.view, router.max_waits, notes.shown)
         self._reader = ChangeReader(images, store.put)
-        self._writer = ItemWriter(router, self._log, self._watch)
+        self._writer = ItemWriter(router, self._log, self._watch, notes.wrote)
         timeout_s = router.timeout_ms / 1000
         self._statuses = StatusService(
             placement, fan_out, self._rejects.view, self._retries.view, self._writer.recent, timeout_s

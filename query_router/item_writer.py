@@ -44,9 +44,16 @@ class ItemWriter:
     """
 
     def __init__(
-        self, settings: RouterSettings, log: ChangeLog, watch: ChangeWatch, clock_us: Callable[[], int] = now_us
+        self,
+        settings: RouterSettings,
+        log: ChangeLog,
+        watch: ChangeWatch,
+        wrote: Callable[[Written], None] = lambda written: None,
+        clock_us: Callable[[], int] = now_us,
     ) -> None:
+        """`wrote` is told of each change that Kafka has."""
         self._settings, self._log, self._watch, self._clock_us = settings, log, watch, clock_us
+        self._wrote = wrote
         self._last_us = 0
         self._recent: LRUCache[str, Written] = LRUCache(REMEMBERED)
 
@@ -123,6 +130,7 @@ class ItemWriter:
         change = self._stamped(change)
         assert change.time_us is not None
         written = Written(change, await self._log.write(change), change.time_us)
+        self._wrote(written)
         bare = msgspec.structs.replace(change, attributes=None, images=None)
         self._recent[change.item_id] = written._replace(change=bare)
         return written

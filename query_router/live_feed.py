@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 import structlog
@@ -62,8 +62,16 @@ class LiveFeed:
     Nodes are asked only while somebody listens; a shard with several replicas is heard from one of them.
     """
 
-    def __init__(self, placement: PlacementView, nodes: NodeClient, max_listeners: int) -> None:
+    def __init__(
+        self,
+        placement: PlacementView,
+        nodes: NodeClient,
+        max_listeners: int,
+        heard: Callable[[list[NodeNews]], None] = lambda news: None,
+    ) -> None:
+        """`heard` is told of what is new since the nodes were last asked, not of what they remembered before."""
         self._placement, self._nodes, self._max_listeners = placement, nodes, max_listeners
+        self._heard = heard
         self._listeners: set[Listener] = set()
         self._polling: asyncio.Task[None] | None = None
         self._cursors: dict[str, str] = {}
@@ -128,6 +136,7 @@ class LiveFeed:
             return
         serving = {shard: self._placement.replicas(generation.name, shard) for shard in range(generation.shards)}
         nodes = {replica.node: replica for replicas in serving.values() for replica in replicas}
+        followed = set(self._cursors)
         answers = dict(zip(nodes, await asyncio.gather(*map(self._ask, nodes.values())), strict=True))
         heard = {name: answer for name, answer in answers.items() if answer is not None}
         tellers = {
@@ -141,15 +150,12 @@ class LiveFeed:
                 sorted(name for name, answer in answers.items() if answer is None),
             )
         )
-        self._tell_items(
-            [
-                one
-                for name, answer in heard.items()
-                for one in answer.items
-                if one.generation == generation.name and tellers.get(one.shard) == name
-            ],
-            sum(answer.missed for answer in heard.values()),
-        )
+        told = {
+            name: [n for n in answer.items if n.generation == generation.name and tellers.get(n.shard) == name]
+            for name, answer in heard.items()
+        }
+        self._heard([one for name in followed & set(told) for one in told[name]])
+        self._tell_items([one for news in told.values() for one in news], sum(a.missed for a in heard.values()))
 
     async def _ask(self, node: NodeReport) -> NodeLive | None:
         """The node's news since it was last asked; None when it does not answer."""

@@ -18,6 +18,7 @@ from query_router.query_embedding import QueryEmbedder
 from query_router.server import build_app, check_loopback
 from schemas.cluster_log import ClusterFollower
 from schemas.errors import LogError, LookaliveError, NotReady, SettingsError
+from schemas.log_identity import LogWatch, router_topics
 from schemas.settings import RouterSettings, Settings, load_settings
 
 STOP_S = 1.5
@@ -62,9 +63,11 @@ async def _run(settings: Settings) -> None:
     metrics = RouterMetrics()
     embedder = QueryEmbedder(settings.model, settings.images, metrics.registry)
     follower = ClusterFollower(settings.kafka)
-    app = build_app(settings, lambda: follower.view, embedder, metrics)
+    log_watch = LogWatch(settings.kafka, lambda: follower.view, router_topics)
+    app = build_app(settings, lambda: follower.view, embedder, metrics, lambda: log_watch.trouble)
     runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=STOP_S)
     await runner.setup()
+    log_watch.start()
     try:
         url = await _listen(runner, settings.router)
         announcement = settings.data_path / "run" / "router.json"
@@ -74,6 +77,7 @@ async def _run(settings: Settings) -> None:
         finally:
             _withdraw(announcement)
     finally:
+        log_watch.stop()
         await runner.cleanup()
         await asyncio.gather(embedder.stop(), _stop_following(follower))
 
@@ -134,11 +138,14 @@ async def _listen(runner: web.AppRunner, settings: RouterSettings) -> str:
 
 
 def _announce(path: Path, url: str) -> None:
-    """Write the file in one step: a reader sees all of it or none."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write the file in one step: a reader sees all of it or none. A full disk is only said."""
     aside = path.with_suffix(f".{os.getpid()}.tmp")
-    aside.write_bytes(msgspec.json.encode(Announcement(os.getpid(), url)))
-    aside.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        aside.write_bytes(msgspec.json.encode(Announcement(os.getpid(), url)))
+        aside.replace(path)
+    except OSError as error:
+        log.warning("address_not_written", path=str(path), url=url, error=error.strerror)
 
 
 def _withdraw(path: Path) -> None:

@@ -5,6 +5,8 @@ from contextlib import contextmanager
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from schemas.freshness import FRESHNESS_BUCKETS_S
+
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.35, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 
@@ -29,6 +31,16 @@ class RouterMetrics:
         self.in_flight = Gauge("lookalive_router_queries_in_flight", "queries being answered", registry=self.registry)
         self.writes_in_flight = Gauge(
             "lookalive_router_writes_in_flight", "bodies of changes being read", registry=self.registry
+        )
+
+        self.fresh_seconds = Histogram(
+            "lookalive_router_freshness_seconds",
+            "seconds until this router saw that searches show a change: since a shard showed it (seen) and since its "
+            "event (total), for changes that were waited for (write), told by the live feed (live) or searched for by "
+            "a canary, by kind",
+            ("source", "stage", "kind"),
+            buckets=FRESHNESS_BUCKETS_S,
+            registry=self.registry,
         )
 
     @contextmanager

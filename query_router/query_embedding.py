@@ -6,9 +6,10 @@ import numpy as np
 import numpy.typing as npt
 from prometheus_client import CollectorRegistry
 
-from embedder.batcher import Embedded, EmbeddingWorker
+from embedder.batcher import EmbeddingWorker
 from embedder.fetch import query_fetcher
 from embedder.metrics import EmbedderMetrics
+from embedder.model_queue import Embedded
 from embedder.models.registry import load_encoder
 from query_router.background import in_daemon_thread
 from schemas.cluster import Generation

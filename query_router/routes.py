@@ -9,6 +9,7 @@ from query_router import item_routes
 from query_router.admission import Admission
 from query_router.curl_examples import HERE
 from query_router.error_middleware import error_response
+from query_router.freshness_notes import FreshnessNotes
 from query_router.live_routes import LIVE_DOC, live
 from query_router.metrics import RouterMetrics
 from query_router.openapi import RouteDoc, describe
@@ -18,7 +19,7 @@ from query_router.readiness import Readiness
 from query_router.request_body import read_query
 from query_router.search import SearchService
 from query_router.web_files import WEB_DOC, home, html_response, web_file
-from query_router.wire import item_id_of, json_response
+from query_router.wire import json_response, shown_item_of
 from schemas.canary import CANARY_HEADER
 from schemas.errors import NotReady
 from schemas.queries import ItemAnswer, SearchAnswer, SearchBody, SearchOptions
@@ -30,6 +31,7 @@ SERVICE = web.AppKey("service", SearchService)
 ADMISSION = web.AppKey("admission", Admission)
 READINESS = web.AppKey("readiness", Readiness)
 METRICS = web.AppKey("metrics", RouterMetrics)
+FRESHNESS = web.AppKey("freshness", FreshnessNotes)
 IMAGES = web.AppKey("images", ImageSettings)
 
 
@@ -46,17 +48,20 @@ async def search(request: web.Request) -> web.Response:
     with request.app[ADMISSION].admitted():
         query = await read_query(request, request.app[IMAGES])
         query = query._replace(canaries=CANARY_HEADER in request.headers)
-        return json_response(await request.app[SERVICE].search(query))
+        answer = await request.app[SERVICE].search(query)
+        if query.canaries:
+            request.app[FRESHNESS].found([hit.item_id for hit in answer.items])
+        return json_response(answer)
 
 
 async def similar(request: web.Request) -> web.Response:
-    query = Query(Item(item_id_of(request)), parse_parameters(request.rel_url.query.items()))
+    query = Query(Item(shown_item_of(request)), parse_parameters(request.rel_url.query.items()))
     with request.app[ADMISSION].admitted():
         return json_response(await request.app[SERVICE].search(query))
 
 
 async def item(request: web.Request) -> web.Response:
-    return json_response(await request.app[SERVICE].item(item_id_of(request)))
+    return json_response(await request.app[SERVICE].item(shown_item_of(request)))
 
 
 async def healthz(_: web.Request) -> web.Response:

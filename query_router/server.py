@@ -10,6 +10,7 @@ from query_router import routes
 from query_router.admission import Admission
 from query_router.error_middleware import answer_errors
 from query_router.fan_out import FanOut
+from query_router.freshness_notes import FreshnessNotes
 from query_router.item_routes import WRITES
 from query_router.item_services import ItemServices
 from query_router.live_feed import LiveFeed
@@ -27,9 +28,15 @@ from schemas.settings import Settings
 
 
 def build_app(
-    settings: Settings, cluster_view: Callable[[], ClusterView], embedder: QueryEmbedder, metrics: RouterMetrics
+    settings: Settings,
+    cluster_view: Callable[[], ClusterView],
+    embedder: QueryEmbedder,
+    metrics: RouterMetrics,
+    log_trouble: Callable[[], str | None] = lambda: None,
 ) -> web.Application:
-    """The application. `cluster_view` returns the newest view; the embedder is started and stopped by the caller."""
+    """The application. `cluster_view` returns the newest view, `log_trouble` why no change is taken just now; the
+    embedder is started and stopped by the caller.
+    """
     gate = same_origin_only(settings.router.hosts)
     app = web.Application(middlewares=[count_requests, answer_errors, gate])
     placement = PlacementView(cluster_view)
@@ -37,19 +44,20 @@ def build_app(
     async def connect_nodes(app: web.Application) -> AsyncIterator[None]:
         nodes = NodeClient()
         fan_out = FanOut(placement, nodes, metrics)
-        items = ItemServices(settings, cluster_view, placement, fan_out)
+        items = ItemServices(settings, cluster_view, placement, fan_out, notes)
         items.install(app)
         app[routes.SERVICE] = SearchService(settings.router, placement, fan_out, embedder, metrics)
-        app[LIVE] = LiveFeed(placement, nodes, settings.router.max_listeners)
+        app[LIVE] = LiveFeed(placement, nodes, settings.router.max_listeners, notes.heard)
         yield
         await items.close()
         await nodes.close()
 
+    notes = app[routes.FRESHNESS] = FreshnessNotes(metrics)
     app[routes.METRICS] = metrics
     app[routes.IMAGES] = settings.images
     app[routes.ADMISSION] = Admission(settings.router.max_queries, metrics.in_flight)
     app[WRITES] = Admission(settings.router.max_queries, metrics.writes_in_flight)
-    app[routes.READINESS] = Readiness(placement, embedder)
+    app[routes.READINESS] = Readiness(placement, embedder, log_trouble)
     app.cleanup_ctx.append(connect_nodes)
     app.on_shutdown.append(end_live)
     routes.add_routes(app)

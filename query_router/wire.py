@@ -5,8 +5,9 @@ import urllib.parse
 import msgspec
 from aiohttp import web
 
+from schemas.canary import CANARY_HEADER, is_canary
 from schemas.changes import check_item_id
-from schemas.errors import ChangeRejected
+from schemas.errors import ChangeRejected, UnknownItem
 
 
 def item_id_of(request: web.Request) -> str:
@@ -21,6 +22,19 @@ def item_id_of(request: web.Request) -> str:
         return check_item_id(item_id, canary=True)
     except UnicodeDecodeError as error:
         raise ChangeRejected("the item id in the path is not UTF-8", code="bad_id") from error
+
+
+def shown_item_of(request: web.Request) -> str:
+    """The id in the path, of an item that this request may see.
+
+    Raises:
+        ChangeRejected: `bad_id`, see `item_id_of`.
+        UnknownItem: a canary, which only the system's own requests see.
+    """
+    item_id = item_id_of(request)
+    if is_canary(item_id) and CANARY_HEADER not in request.headers:
+        raise UnknownItem(item_id)
+    return item_id
 
 
 def json_response(body: object, status: int = 200) -> web.Response:

@@ -92,6 +92,11 @@ def shard_topics(view: ClusterView) -> list[str]:
     return [STATES, *map(vectors_topic, live)]
 
 
+def router_topics(view: ClusterView) -> list[str]:
+    """What routers write, and read beside it."""
+    return [CHANGES, REJECTS, RETRIES]
+
+
 class LogWatch:
     """A thread that compares again and again; `away` says why the broker is not there, `refused` what is wrong."""
 
@@ -103,6 +108,13 @@ class LogWatch:
         self._kafka, self._view, self._topics = kafka, view, topics
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="log-watch", daemon=True)
+
+    @property
+    def trouble(self) -> str | None:
+        """Why changes do not move, for a role that goes on answering: the log is another one, or not there."""
+        if self.refused is not None:
+            return self.refused.message
+        return None if self.away is None else f"{self.away}; searches go on over what is here, changes wait"
 
     def start(self) -> None:
         """Begin."""

@@ -27,6 +27,7 @@ _LISTS = {
     ("images", "allow_hosts"),
     ("images", "allow_networks"),
     ("images", "buckets"),
+    ("stream", "agents"),
 }
 
 
@@ -109,7 +110,7 @@ class IndexSettings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 0.75
     delete_retention_s: Annotated[
         float,
-        _doc("seconds that the log still shows an item as deleted; an older snapshot is not used"),
+        _doc("seconds that a deleted item is remembered as deleted, then forgotten; an older snapshot is not used"),
         Meta(gt=0),
     ] = 14 * 86_400.0
     snapshots_kept: Annotated[int, _doc("snapshots kept of each shard"), Meta(ge=1)] = 2
@@ -141,9 +142,17 @@ class RouterSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 class StreamSettings(msgspec.Struct, frozen=True, kw_only=True):
     id: Annotated[str, _doc("the worker's name; its table lies under <data_dir>/stream/<id>")] = "1"
+    agents: Annotated[
+        tuple[str, ...], _doc("what the worker runs: merge, embed or both, comma-separated; each may scale by itself")
+    ] = ("merge", "embed")
     batch_size: Annotated[int, _doc("item states taken at once by the embed agent"), Meta(ge=1)] = 64
     batch_wait_ms: Annotated[float, _doc("how long the embed agent waits for a batch to fill"), Meta(ge=0)] = 20.0
     window: Annotated[int, _doc("item states taken and not yet acknowledged by the embed agent"), Meta(ge=1)] = 4096
+    stall_s: Annotated[
+        float,
+        _doc("seconds without any progress, though there are changes to read, after which a worker ends"),
+        Meta(gt=0),
+    ] = 120.0
     metrics_port: Annotated[
         int, _doc("port of the worker's /metrics and /readyz; 0: any free one"), Meta(ge=0, le=65535)
     ] = 0

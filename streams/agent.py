@@ -3,7 +3,7 @@
 import asyncio
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import structlog
@@ -11,6 +11,7 @@ import structlog
 from schemas.backlog import Gate
 from schemas.errors import NotReady
 from schemas.settings import KafkaSettings
+from streams.disk_hold import DiskHold
 from streams.endings import end_now
 from streams.gaps import OffsetWatch, first_kept, read_positions
 from streams.in_flight import InFlight
@@ -39,13 +40,21 @@ class Agent(ABC):
         self, app: "faust.App", group: str, kafka: KafkaSettings, gate: Gate, metrics: StreamMetrics, in_flight: int
     ) -> None:
         self.app = app
-        self._group = group
+        self.group = group
         self._kafka = kafka
         self._gate = gate
         self._metrics = metrics
         self._in_flight = InFlight(in_flight)
         metrics.in_flight.labels(self.name).set_function(self._in_flight.__len__)
+        metrics.partitions.labels(self.name).set_function(
+            lambda: len(self.owned()) if self.app.tables.actives_ready else 0
+        )
         self._watch = OffsetWatch(contiguous=kafka.embedded)
+        self.disk = DiskHold()
+        self._acknowledged: dict[int, int] = {}
+        self._held_back = False
+        # Counts whatever gets done.
+        self.moved = 0
         self._stopping = False
         self._acknowledging: asyncio.Task[None] | None = None
 
@@ -61,6 +70,8 @@ class Agent(ABC):
                 await self.process(stream)
             except asyncio.CancelledError:
                 raise
+            except StopAsyncIteration:
+                return  # Faust closes what lies before an agent that way when the app stops
             except BaseException as error:  # noqa: BLE001  see the class
                 end_now(error)
 
@@ -97,8 +108,8 @@ class Agent(ABC):
         if self.app.in_recovery:
             return f"rebuilding the table, {self.app.tables.recovery.active_remaining_total()} states to go"
         if self.app.rebalancing or not self.app.tables.actives_ready:
-            return f"joining the group {self._group}"
-        return None
+            return f"joining the group {self.group}"
+        return self.disk.reason
 
     async def check(self, message: Any) -> None:
         """See that no record is missing before this one.
@@ -108,7 +119,9 @@ class Agent(ABC):
             NotReady: a record was passed over that the broker still has: reading again from the last commit mends it.
         """
         if self._watch.is_new(message.generation_id):
-            self._watch.begin(message.generation_id, await self._positions())
+            positions = await self._positions()
+            self._watch.begin(message.generation_id, positions)
+            self._acknowledged = dict(positions)
         wanted = self._watch.jump(message.partition, message.offset)
         if wanted is None:
             return
@@ -121,23 +134,49 @@ class Agent(ABC):
     async def open_gate(self) -> None:
         """Wait until the readers of what is produced have caught up."""
         if self._gate.must_ask():
-            with self._metrics.stage_seconds.labels("gate").time():
-                await self._gate.wait()
+            self._held_back = True
+            try:
+                with self._metrics.stage_seconds.labels("gate").time():
+                    await self._gate.wait()
+            finally:
+                self._held_back = False
 
     async def park(self) -> None:
         """Wait for the end, taking nothing."""
         await asyncio.Event().wait()
 
-    async def acknowledge(self, stream: Any, event: Any) -> None:
-        """Allow the offset to be committed, unless the partition was given away since."""
-        if event.message.generation_id == self.app.consumer_generation_id:
-            await stream.ack(event)
+    async def acknowledge(self, messages: Sequence[Any]) -> None:
+        """Allow the offsets to be committed, of partitions that were not given away since."""
+        self.moved += len(messages)
+        generation = self.app.consumer_generation_id
+        own = [message for message in messages if message.generation_id == generation]
+        self.app.consumer.ack_all(own)
+        for message in own:
+            self._acknowledged[message.partition] = message.offset + 1
+
+    def owned(self) -> set[int]:
+        """The partitions that are this worker's: what follows from others is written by their new owners."""
+        assigned = self.app.consumer.assignment() if self._acknowledging is not None else ()
+        return {tp.partition for tp in assigned if tp.topic == self.source}
+
+    @property
+    def is_spare(self) -> bool:
+        """Whether it has joined its group and was given nothing."""
+        return self.not_ready() is None and not self.owned()
+
+    def waits(self) -> bool:
+        """See `streams.stall_watch.Watched`: no records flow yet, or the readers of what is produced are behind."""
+        return self._held_back or self._stopping or self.not_ready() is not None
+
+    def progress(self) -> dict[int, tuple[int, int]]:
+        """See `streams.stall_watch.Watched`."""
+        return {p: (self._watch.wanted(p), self._acknowledged.get(p, -1)) for p in self.owned()}
 
     async def _positions(self) -> dict[int, int]:
         partitions = range(self._kafka.partitions)
         while True:
             try:
-                return await asyncio.to_thread(read_positions, self._kafka, self._group, self.source, partitions)
+                return await asyncio.to_thread(read_positions, self._kafka, self.group, self.source, partitions)
             except NotReady as error:
                 log.warning("positions_unknown", agent=self.name, error=error.message)
                 await asyncio.sleep(ASK_AGAIN_S)

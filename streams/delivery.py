@@ -3,17 +3,20 @@ protocol code: librdkafka batches, compresses and sends in a thread of its own.
 """
 
 import asyncio
+from collections.abc import Sequence
 from functools import partial
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from schemas.kafka_clients import make_producer
 from schemas.settings import KafkaSettings
+from streams.shipment import Note, Outgoing, Shipment
 
 POLL_S = 0.002
 FULL_WAIT_S = 0.01
 
 Offset = asyncio.Future[int]
+Headers = list[tuple[str, str | bytes | None]]
 
 
 class Delivery:
@@ -27,22 +30,51 @@ class Delivery:
 
     def start(self) -> None:
         """Begin to hand out answers, in the running event loop."""
-        self._producer = make_producer(self._kafka)
+        # A broker may be away for hours; what is on its way is bounded, and nothing of it is given up.
+        self._producer = make_producer(self._kafka, **{"message.timeout.ms": 0})
         self._polling = asyncio.create_task(self._poll(), name="delivery-poll")
 
     async def send(self, topic: str, partition: int, key: bytes, value: bytes) -> Offset:
         """Send one record; waits while too many are on their way. The future raises KafkaException for a lost one."""
-        assert self._producer is not None
-        answer: Offset = asyncio.get_running_loop().create_future()
-        told = partial(_tell, answer)
         while True:
             try:
-                self._producer.produce(topic, value, key, partition, on_delivery=told)
+                return self.send_now(topic, partition, key, value)
             except BufferError:
                 await asyncio.sleep(FULL_WAIT_S)
-            else:
-                self._some.set()
-                return answer
+
+    def send_now(
+        self, topic: str, partition: int, key: bytes, value: bytes | None, headers: Headers | None = None
+    ) -> Offset:
+        """The same without waiting.
+
+        Raises:
+            BufferError: too many records are on their way.
+        """
+        assert self._producer is not None
+        answer: Offset = asyncio.get_running_loop().create_future()
+        self._producer.produce(topic, value, key, partition, on_delivery=partial(_tell, answer), headers=headers)
+        self._some.set()
+        return answer
+
+    async def ship(self, records: Sequence[Outgoing], note: Note) -> asyncio.Future[None]:
+        """Send records in their order; waits while too many are on their way.
+
+        The answer is there once the broker has all of them, and `note` was told of each; it raises KafkaException when
+        one is lost.
+        """
+        assert self._producer is not None
+        shipment = Shipment(len(records), note)
+        for topic, partition, key, value, said in records:
+            headers = None if said is None else list(said)
+            while True:
+                try:
+                    self._producer.produce(topic, value, key, partition, on_delivery=shipment.tell, headers=headers)
+                    break
+                except BufferError:
+                    self._some.set()
+                    await asyncio.sleep(FULL_WAIT_S)
+        self._some.set()
+        return shipment.answer
 
     def stop(self) -> None:
         """Hand out nothing more: what was not answered was not acknowledged."""

@@ -1,6 +1,7 @@
 """The embed handler: raw item states, and the vector records that follow. Knows neither Faust nor Kafka."""
 
 import asyncio
+import math
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Protocol
@@ -9,7 +10,7 @@ import msgspec
 import numpy as np
 import structlog
 
-from embedder.batcher import Embedded
+from embedder.model_queue import Embedded
 from schemas.errors import ImageRejected, ModelFailed, VectorInvalid
 from schemas.item_state import ItemState, Stamp, decode_state
 from schemas.retries import Retry
@@ -45,6 +46,9 @@ class Memo(Protocol):
     def waits(self, item_id: str) -> bool:
         """Whether it is the stamp of pictures that are tried again later."""
 
+    def forget(self, item_id: str, as_of: Stamp) -> bool:
+        """Drop the note of an item that is forgotten; False, and nothing dropped, where it is of something newer."""
+
 
 Work = asyncio.Task[list[Answer]]
 
@@ -66,7 +70,7 @@ class EmbedHandler:
         self._under_way: dict[str, tuple[Stamp, Work | None]] = {}
 
     async def handle(self, records: Sequence[StateRecord]) -> AsyncGenerator[EmbedBatch, None]:
-        """What must be written for these states, part by part as their pictures are done.
+        """What must be written for these states, part by part as their pictures are done; nulls among the first.
 
         A part is done with when the next one is asked for: until then its items count as under way.
 
@@ -123,18 +127,21 @@ class EmbedHandler:
         newest: dict[str, Task] = {}
         for record in records:
             state = _readable(record)
-            stamp = None if state is None else deciding_stamp(state)
+            stamp = record.forgotten or (None if state is None else deciding_stamp(state))
             if state is None or stamp is None:
                 batch.note("unreadable" if state is None and record.value is not None else "empty")
                 continue
             held = newest.pop(state.item_id, None)
             if held is not None:
                 batch.note("superseded")
-            newest[state.item_id] = Task(state, record, stamp) if held is None or stamp >= held.stamp else held
+            counts = held is None or held.forget or stamp >= held.stamp
+            newest[state.item_id] = Task(state, record, stamp) if counts or held is None else held
         return [task for task in newest.values() if self._is_new(task, batch)]
 
     def _is_new(self, task: Task, batch: EmbedBatch) -> bool:
         """Whether an item is to be worked on; older work on it that has not come to an end is given up then."""
+        if task.forget:
+            return self._forgets(task, batch)
         written = self._memo.get(task.state.item_id)
         waits = task.retry is not None and written == task.stamp and self._memo.waits(task.state.item_id)
         if written is not None and written >= task.stamp and not waits:
@@ -149,6 +156,21 @@ class EmbedHandler:
         self._under_way[task.state.item_id] = (task.stamp, None)
         return True
 
+    def _forgets(self, task: Task, batch: EmbedBatch) -> bool:
+        """Whether an item is to be forgotten; its note goes at once, so that whatever comes after it is new."""
+        stamp, work = self._under_way.get(task.state.item_id, (None, None))
+        if (stamp is not None and stamp > task.stamp) or not self._memo.forget(task.state.item_id, task.stamp):
+            batch.note("known")
+            return False
+        if work is not None:
+            work.cancel()
+        self._under_way.pop(task.state.item_id, None)
+        return True
+
+    def busy(self, item_id: str) -> bool:
+        """Whether something of the item is being worked on, or written and not yet noted."""
+        return item_id in self._under_way
+
     def _begin(self, task: Task) -> Work:
         work = asyncio.create_task(self._embed(task.refs))
         self._under_way[task.state.item_id] = (task.stamp, work)
@@ -157,7 +179,7 @@ class EmbedHandler:
     def _let_go(self, tasks: list[Task]) -> None:
         """These are under way no longer."""
         for task in tasks:
-            if self._is_newest(task):
+            if not task.forget and self._is_newest(task):
                 del self._under_way[task.state.item_id]
 
     def _is_newest(self, task: Task) -> bool:
@@ -165,10 +187,16 @@ class EmbedHandler:
 
     async def _parts(self, work: dict[Work, Task]) -> AsyncIterator[tuple[EmbedBatch, list[Task]]]:
         """Items that are done, together with all others that are at that moment; those the model failed on last."""
-        waiting, trusted = set(work), False
+        left, trusted = len(work), False
+        ended: asyncio.Queue[Work] = asyncio.Queue()
+        for one in work:
+            one.add_done_callback(ended.put_nowait)
         blamed: list[tuple[Task, list[Answer]]] = []
-        while waiting:
-            done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        while left:
+            done = [await ended.get()]
+            while not ended.empty():
+                done.append(ended.get_nowait())
+            left -= len(done)
             part, settled = empty_batch(), []
             for one in done:
                 answers = [] if one.cancelled() else one.result()
@@ -201,6 +229,8 @@ class EmbedHandler:
         return part
 
     async def _embed(self, refs: tuple[str, ...]) -> list[Answer]:
+        if len(refs) == 1:
+            return [await self._embed_one(refs[0])]
         return list(await asyncio.gather(*(self._embed_one(ref) for ref in refs)))
 
     async def _embed_one(self, ref: str) -> Answer:
@@ -208,13 +238,13 @@ class EmbedHandler:
             embedded = await self._embedder.embed(ref)
         except (ImageRejected, VectorInvalid, ModelFailed) as error:
             return Answer(ref, error)
-        norm = float(np.linalg.norm(embedded.vector))
+        norm = math.sqrt(float(np.vdot(embedded.vector, embedded.vector)))
         if embedded.vector.shape != (self._dimension,) or not abs(norm - 1.0) < UNIT_TOLERANCE:
             return Answer(ref, VectorInvalid(f"the model made a vector of length {norm}", norm=str(norm)))
         return Answer(ref, embedded)
 
     def _settle(self, task: Task, answers: list[Answer], batch: EmbedBatch) -> None:
-        if self._is_newest(task):
+        if task.forget or self._is_newest(task):
             self._results.add(task, answers, batch)
         else:
             batch.note("superseded")
@@ -226,9 +256,9 @@ def _vouches(answer: Answer) -> bool:
 
 
 def _readable(record: StateRecord) -> ItemState | None:
-    """The state of a record; None for a null one, and for one that nobody can read, which is said."""
+    """The state of a record; None for one that nobody can read, which is said, and for a null that says nothing."""
     if record.value is None:
-        return None
+        return None if record.forgotten is None else ItemState(item_id=record.item_id)
     try:
         return decode_state(record.value)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

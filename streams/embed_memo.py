@@ -9,7 +9,9 @@ import msgspec
 import structlog
 from rocksdict import Options, Rdict, WriteBatch
 
+from schemas.disk import cannot_write, disk_reason
 from schemas.item_state import Stamp
+from streams.disk_hold import unstalled
 
 log = structlog.get_logger()
 
@@ -35,13 +37,21 @@ class EmbedMemo:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        """Open the folder.
+
+        Raises:
+            DiskFailed: the disk is full or read-only.
+        """
+        self.folder = folder
+        self._writes = unstalled()
         folder.parent.mkdir(parents=True, exist_ok=True)
         try:
             self._notes = Rdict(str(folder), options=_options())
         except Exception as error:
             if "lock" in str(error).lower():
                 raise
+            if (reason := disk_reason(error)) is not None:
+                raise cannot_write("notes of what is embedded", folder, reason) from error
             log.warning("embed_memo_thrown_away", folder=str(folder), error=str(error))
             shutil.rmtree(folder, ignore_errors=True)
             self._notes = Rdict(str(folder), options=_options())
@@ -64,7 +74,16 @@ class EmbedMemo:
             note = _Note(*stamp, waits)
             if held is None or stamp > held[:4] or (stamp == held[:4] and held.waits):
                 batch.put(item_id.encode(), msgspec.msgpack.encode(note))
-        self._notes.write(batch)
+        self._notes.write(batch, self._writes)
+
+    def forget(self, item_id: str, as_of: Stamp) -> bool:
+        """Drop the note of an item that is forgotten as of this stamp; False, and nothing dropped, for a newer note."""
+        held = self._note(item_id)
+        if held is not None and held[:4] > as_of:
+            return False
+        if held is not None:
+            self._notes.delete(item_id.encode())
+        return True
 
     def _note(self, item_id: str) -> _Note | None:
         value = self._notes.get(item_id.encode())

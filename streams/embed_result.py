@@ -4,9 +4,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from embedder.batcher import Embedded
+from embedder.model_queue import Embedded
 from schemas.changes import CatalogChange, encode_change
 from schemas.errors import ImageRejected, LookaliveError, ModelFailed, RejectReason, VectorInvalid
+from schemas.forgetting import forgotten_header
 from schemas.item_state import ImagePart, ItemState, Stamp
 from schemas.rejects import RejectOrigin
 from schemas.retries import Retry
@@ -17,21 +18,32 @@ from streams.retry_policy import RetryPolicy, Tried, was_asked
 
 
 class StateRecord(NamedTuple):
-    """A raw record of `items.state`; `time_us` is its timestamp in microseconds since the epoch."""
+    """A raw record of `items.state`; `time_us` is its timestamp in microseconds since the epoch.
+
+    Of a null, `item_id` is its key and `forgotten` the stamp as of which the item is forgotten.
+    """
 
     value: bytes | None
     partition: int
     offset: int
     time_us: int
+    item_id: str = ""
+    forgotten: Stamp | None = None
 
 
 class VectorWrite(NamedTuple):
-    """A record of `vectors.<generation>`, ready to be produced into the item's partition."""
+    """A record of `vectors.<generation>`, ready to be produced into the item's partition; a null is `forgotten`."""
 
     item_id: str
-    value: bytes
+    value: bytes | None
     partition: int
     times: StageTimes = StageTimes()
+    forgotten: Stamp | None = None
+
+    @property
+    def headers(self) -> list[tuple[str, bytes]] | None:
+        """What a null says of itself."""
+        return None if self.forgotten is None else [forgotten_header(self.forgotten)]
 
 
 class RetryWrite(NamedTuple):
@@ -80,6 +92,11 @@ class Task(NamedTuple):
     retry: Retry | None = None
 
     @property
+    def forget(self) -> bool:
+        """Whether its state was a null: nothing is kept of it any more."""
+        return self.retry is None and self.record.forgotten is not None
+
+    @property
     def refs(self) -> tuple[str, ...]:
         """The pictures to embed."""
         refused = () if self.retry is None else self.retry.refused
@@ -117,6 +134,11 @@ class EmbedResults:
 
     def add(self, task: Task, answers: list[Answer], batch: EmbedBatch) -> None:
         """Adds to the batch what follows for an item; no answers: it has no pictures to embed."""
+        if task.forget:
+            null = VectorWrite(task.state.item_id, None, task.record.partition, forgotten=task.stamp)
+            batch.writes.append(null)
+            batch.note("forgotten")
+            return
         item_id, before = task.state.item_id, task.retry
         good = [answer.result for answer in answers if isinstance(answer.result, Embedded)]
         failed = [answer for answer in answers if answer.error is not None]

@@ -16,12 +16,17 @@ COMMIT_INTERVAL_S = 0.5
 BUFFERED_RECORDS = 1024
 BATCH_BYTES = 500_000
 LINGER_S = 0.005
+# After this long a record on its way is given up, which ends the worker; a broker may be away for hours.
+PRODUCER_PATIENCE_S = 86_400.0
 # A broker that just came back may not name its topics yet, and the group waits until it has asked again.
 METADATA_AGE_MS = 3000
 
 
-def make_app(group: str, kafka: KafkaSettings, folder: Path) -> "faust.App":
-    """An app that is one member of a consumer group; `folder` keeps its tables."""
+def make_app(group: str, kafka: KafkaSettings, folder: Path, *, plain: bool = False) -> "faust.App":
+    """An app that is one member of a consumer group; `folder` keeps its tables.
+
+    A `plain` one has the same settings and Faust's own consumer instead of ours: what a user of Faust would get.
+    """
     # Faust and what it stands on use what newer libraries deprecate.
     for package in ("faust", "mode", "aiokafka", "venusian"):
         warnings.filterwarnings("ignore", category=DeprecationWarning, module=rf"{package}(\..*)?")
@@ -52,6 +57,7 @@ def make_app(group: str, kafka: KafkaSettings, folder: Path) -> "faust.App":
         producer_acks=-1,
         producer_compression_type="lz4",
         producer_linger=LINGER_S,
+        producer_request_timeout=PRODUCER_PATIENCE_S,
         producer_max_batch_size=BATCH_BYTES,
         producer_max_request_size=MAX_MESSAGE_BYTES + OVERHEAD_BYTES,
         table_standby_replicas=0,
@@ -60,7 +66,8 @@ def make_app(group: str, kafka: KafkaSettings, folder: Path) -> "faust.App":
         topic_partitions=kafka.partitions,
         web_enabled=False,
     )
-    app.transport = PromptTransport(app.conf.broker_consumer, app)
+    if not plain:
+        app.transport = PromptTransport(app.conf.broker_consumer, app)
     return app
 
 

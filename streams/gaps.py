@@ -85,6 +85,10 @@ class OffsetWatch:
         self._wanted = dict(positions)
         self._begun = set()
 
+    def wanted(self, partition: int) -> int:
+        """The next offset of a partition; -1 before anything is known of it."""
+        return self._wanted.get(partition, -1)
+
     def jump(self, partition: int, offset: int) -> int | None:
         """The offset that was expected before this one, when there is reason to ask the broker about it."""
         wanted = self._wanted.get(partition)

@@ -1,6 +1,6 @@
 """The merge handler: one raw change, and what follows from it. Knows neither Faust nor Kafka's clients."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -19,6 +19,7 @@ from schemas.item_state import (
 )
 from schemas.rejects import RejectOrigin
 from schemas.topics import CHANGES, partition_of
+from streams.delete_markers import is_marker
 from streams.origin import ChangeRecord, forwarded_origin, origin_header
 from streams.reject_rows import RejectRow, reject_row
 from streams.replays import Replay, replay_of
@@ -51,11 +52,15 @@ class Incoming(NamedTuple):
 
 
 class StateWrite(NamedTuple):
-    """The item's state to be written into the item's partition; `replay` when the change had been applied before."""
+    """The item's state to be written into the item's partition.
+
+    `replay` when the change had been applied before; `marker` when all that is left is that the item was deleted.
+    """
 
     item_id: str
     value: bytes
     replay: bool
+    marker: bool = False
 
 
 class Forward(NamedTuple):
@@ -101,13 +106,13 @@ class MergeHandler:
     def __init__(
         self,
         partitions: int,
-        put_picture: Callable[[bytes], str],
+        put_pictures: Callable[[Sequence[bytes]], list[str]],
         max_image_bytes: int,
         decode: Decode = decode_change,
     ) -> None:
         self._decode = decode
         self._partitions = partitions
-        self._put_picture = put_picture
+        self._put_pictures = put_pictures
         self._max_image_bytes = max_image_bytes
 
     def handle(self, record: ChangeRecord, state: Callable[[str], bytes | None]) -> Merged:
@@ -116,7 +121,7 @@ class MergeHandler:
         if isinstance(incoming, Merged):
             return incoming
         if incoming.brings_pictures:
-            incoming = self.keep_pictures(incoming)
+            (incoming,) = self.keep_pictures([incoming])
         if self.misplaced(incoming):
             return self.send_on(incoming)
         return self.settle(incoming, state(incoming.change.item_id))
@@ -146,21 +151,31 @@ class MergeHandler:
         """Whether the record lies in another partition than its item's."""
         return incoming.record.partition != partition_of(incoming.change.item_id, self._partitions)
 
-    def keep_pictures(self, incoming: Incoming) -> Incoming:
-        """Put `data:` pictures into the image store and name them by reference.
+    def keep_pictures(self, changes: Sequence[Incoming]) -> list[Incoming]:
+        """Put the `data:` pictures of these changes into the image store, all at once, and name them by reference.
 
         A picture that is no picture is rejected and left out, and the rest of the change holds: a shop expects the new
         price even when a photo is broken. When none is left the item keeps the pictures it has.
         """
-        refs: list[str] = []
+        found = [self._pictures(incoming) for incoming in changes]
+        kept = iter(self._put_pictures([p for pictures, _ in found for p in pictures if isinstance(p, bytes)]))
+        done: list[Incoming] = []
+        for incoming, (pictures, rejects) in zip(changes, found, strict=True):
+            refs = tuple(next(kept) if isinstance(picture, bytes) else picture for picture in pictures)
+            change = msgspec.structs.replace(incoming.change, images=refs or None)
+            done.append(incoming._replace(change=change, rewritten=True, rejects=tuple(rejects)))
+        return done
+
+    def _pictures(self, incoming: Incoming) -> tuple[list[str | bytes], list[RejectRow]]:
+        """References as they are, the bytes of pictures that came inside, and the rejects of those that are none."""
+        pictures: list[str | bytes] = []
         rejects: list[RejectRow] = []
         for ref in incoming.change.images or ():
             try:
-                refs.append(self._put_picture(decode_data_url(ref, self._max_image_bytes)) if _is_data(ref) else ref)
+                pictures.append(decode_data_url(ref, self._max_image_bytes) if _is_data(ref) else ref)
             except ImageRejected as error:
                 rejects.append(self._row(error, incoming.record, incoming.origin, incoming.change.item_id))
-        change = msgspec.structs.replace(incoming.change, images=tuple(refs) or None)
-        return incoming._replace(change=change, rewritten=True, rejects=tuple(rejects))
+        return pictures, rejects
 
     def send_on(self, incoming: Incoming) -> Merged:
         """The change as a record of its item's partition: the same bytes, unless pictures were taken out of it."""
@@ -179,7 +194,8 @@ class MergeHandler:
         after = self._after(before, incoming)
         if after is before:
             assert held is not None
-            return Merged(change.op, StateWrite(change.item_id, held, replay=True), rejects=incoming.rejects)
+            write = StateWrite(change.item_id, held, replay=True, marker=is_marker(after))
+            return Merged(change.op, write, rejects=incoming.rejects)
         value = encode_state(after)
         if len(value) > MAX_STATE_BYTES:
             error = ChangeRejected(
@@ -189,7 +205,8 @@ class MergeHandler:
             )
             row = self._row(error, incoming.record, incoming.origin, change.item_id)
             return Merged(change.op, rejects=(*incoming.rejects, row))
-        return Merged(change.op, StateWrite(change.item_id, value, replay=False), rejects=incoming.rejects)
+        write = StateWrite(change.item_id, value, replay=False, marker=is_marker(after))
+        return Merged(change.op, write, rejects=incoming.rejects)
 
     def _after(self, before: ItemState | None, incoming: Incoming) -> ItemState:
         match None if incoming.replay is None else incoming.replay.kind:

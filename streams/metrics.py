@@ -17,6 +17,7 @@ class StreamMetrics:
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         self.registry = registry or CollectorRegistry()
+        self._count_afterthoughts()
         self.changes = Counter(
             "lookalive_stream_changes",
             "changes taken, by operation and by outcome: applied, replayed, forwarded or rejected",
@@ -28,21 +29,9 @@ class StreamMetrics:
         )
         self.states = Counter(
             "lookalive_stream_states",
-            "item states taken by the embed agent: superseded, known, empty, embedded, deleted, waiting, rejected or "
-            "unreadable",
+            "item states taken by the embed agent: superseded, known, empty, embedded, deleted, forgotten, waiting, "
+            "rejected or unreadable",
             ("outcome",),
-            registry=self.registry,
-        )
-        self.retries = Counter(
-            "lookalive_stream_retries",
-            "items of catalog.retries tried again: embedded, waiting, put_off (the host is left alone), rejected, "
-            "superseded or known",
-            ("outcome",),
-            registry=self.registry,
-        )
-        self.retries_waiting = Gauge(
-            "lookalive_stream_retries_waiting",
-            "items of catalog.retries held in memory until they are tried again",
             registry=self.registry,
         )
         self.images = Counter(
@@ -59,14 +48,52 @@ class StreamMetrics:
             registry=self.registry,
         )
         self.fresh_seconds = _fresh_seconds(self.registry)
+        self._fresh: dict[tuple[str, str], Histogram] = {}
         self.in_flight = Gauge(
             "lookalive_stream_in_flight", "records taken and not yet acknowledged", ("agent",), registry=self.registry
+        )
+
+        self.partitions = Gauge(
+            "lookalive_stream_partitions",
+            "partitions that the agent has been given; 0 where other workers have all",
+            ("agent",),
+            registry=self.registry,
+        )
+
+    def _count_afterthoughts(self) -> None:
+        """What is not done at once, or done again."""
+        self.retries = Counter(
+            "lookalive_stream_retries",
+            "items of catalog.retries tried again: embedded, waiting, put_off (the host is left alone), rejected, "
+            "superseded or known",
+            ("outcome",),
+            registry=self.registry,
+        )
+        self.retries_waiting = Gauge(
+            "lookalive_stream_retries_waiting",
+            "items of catalog.retries held in memory until they are tried again",
+            registry=self.registry,
+        )
+        self.forgotten = Counter(
+            "lookalive_stream_forgotten",
+            "deleted items of which nothing is kept any more, by topic",
+            ("topic",),
+            registry=self.registry,
+        )
+        self.mended = Counter(
+            "lookalive_stream_mended",
+            "records written again because an older one lay behind them, by topic",
+            ("topic",),
+            registry=self.registry,
         )
 
     def note_fresh(self, stage: str, kind: str, since_us: int, until_us: int) -> None:
         """A change passed a stage; times are microseconds since the epoch, 0 where one is not known."""
         if since_us and until_us:
-            self.fresh_seconds.labels(stage, kind).observe(max(until_us - since_us, 0) / 1e6)
+            child = self._fresh.get((stage, kind))
+            if child is None:
+                child = self._fresh[stage, kind] = self.fresh_seconds.labels(stage, kind)
+            child.observe(max(until_us - since_us, 0) / 1e6)
 
     def note_embedded(self, written: Iterable[StageTimes]) -> None:
         """Records of vectors were written just now: their stages since the merge."""

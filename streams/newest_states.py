@@ -18,7 +18,8 @@ BATCH = 1000
 
 
 async def overtaken_items(kafka: KafkaSettings, partition: int, since: int, stamps: Mapping[str, Stamp]) -> set[str]:
-    """Of these items, those for which the partition holds, from offset `since` on, a state of a newer stamp.
+    """Of these items, those for which the partition holds, from offset `since` on, a state of a newer stamp or none
+    any more.
 
     Raises:
         NotReady: the broker does not answer.
@@ -55,7 +56,7 @@ def _take(reader: Consumer, partition: int, stamps: Mapping[str, Stamp], found: 
             raise NotReady(f"{STATES}/{partition} cannot be read: {error.str()}")
         key, value = message.key(), message.value()
         item_id = key.decode(errors="replace") if isinstance(key, bytes) else ""
-        if item_id in stamps and isinstance(value, bytes) and _is_newer(value, stamps[item_id]):
+        if item_id in stamps and (not isinstance(value, bytes) or _is_newer(value, stamps[item_id])):
             found.add(item_id)
     return True
 

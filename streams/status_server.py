@@ -1,15 +1,20 @@
 """What a stream worker says of itself over HTTP, on loopback: alive, ready, measured."""
 
+import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import msgspec
+import structlog
 from aiohttp import web
 
 from streams.metrics import StreamMetrics
 
 HOST = "127.0.0.1"
+ANNOUNCE_AGAIN_S = 1.0
+
+log = structlog.get_logger()
 
 
 class Announcement(msgspec.Struct, frozen=True):
@@ -20,13 +25,22 @@ class Announcement(msgspec.Struct, frozen=True):
 
 
 class StatusServer:
-    """`/healthz`, `/readyz` and `/metrics`; `reasons` says what is missing, part by part, empty when ready."""
+    """`/healthz`, `/readyz` and `/metrics`; `reasons` says what is missing, part by part, empty when ready, and
+    `notes` what is worth knowing of parts that are.
+    """
 
-    def __init__(self, metrics: StreamMetrics, reasons: Callable[[], dict[str, str]], announcement: Path) -> None:
+    def __init__(
+        self,
+        metrics: StreamMetrics,
+        reasons: Callable[[], Mapping[str, str]],
+        notes: Callable[[], Mapping[str, str]],
+        announcement: Path,
+    ) -> None:
         self._metrics = metrics
-        self._reasons = reasons
+        self._reasons, self._notes = reasons, notes
         self._announcement = announcement
         self._runner: web.AppRunner | None = None
+        self._announcing: asyncio.Task[None] | None = None
 
     async def start(self, port: int) -> str:
         """Listen (0: any free port), announce the address and return it."""
@@ -42,17 +56,35 @@ class StatusServer:
         await self._runner.setup()
         await web.TCPSite(self._runner, HOST, port).start()
         url = f"http://{HOST}:{self._runner.addresses[0][1]}"
-        self._announcement.parent.mkdir(parents=True, exist_ok=True)
-        aside = self._announcement.with_suffix(".part")
-        aside.write_bytes(msgspec.json.encode(Announcement(os.getpid(), url)))
-        aside.replace(self._announcement)
+        if not self._announce(url):
+            self._announcing = asyncio.create_task(self._announce_later(url), name="announce")
         return url
 
     async def stop(self) -> None:
         """Stop listening and withdraw the announcement."""
+        if self._announcing is not None:
+            self._announcing.cancel()
         self._announcement.unlink(missing_ok=True)
         if self._runner is not None:
             await self._runner.cleanup()
+
+    def _announce(self, url: str) -> bool:
+        """Write the address in one step; whether the disk took it."""
+        aside = self._announcement.with_suffix(".part")
+        try:
+            self._announcement.parent.mkdir(parents=True, exist_ok=True)
+            aside.write_bytes(msgspec.json.encode(Announcement(os.getpid(), url)))
+            aside.replace(self._announcement)
+        except OSError as error:
+            log.warning("address_not_written", path=str(self._announcement), url=url, error=error.strerror)
+            return False
+        return True
+
+    async def _announce_later(self, url: str) -> None:
+        while True:
+            await asyncio.sleep(ANNOUNCE_AGAIN_S)
+            if self._announce(url):
+                return
 
     async def _healthz(self, _: web.Request) -> web.Response:
         return web.json_response({"status": "ok"})
@@ -60,8 +92,9 @@ class StatusServer:
     async def _readyz(self, _: web.Request) -> web.Response:
         reasons = self._reasons()
         if reasons:
-            return web.json_response({"status": "not ready", "reasons": reasons}, status=503)
-        return web.json_response({"status": "ready"})
+            return web.json_response({"status": "not ready", "reasons": dict(reasons)}, status=503)
+        notes = dict(self._notes())
+        return web.json_response({"status": "ready"} | ({"notes": notes} if notes else {}))
 
     async def _text(self, _: web.Request) -> web.Response:
         return web.Response(body=self._metrics.text(), headers={"Content-Type": "text/plain; version=0.0.4"})

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,8 @@ from confluent_kafka.admin import AdminClient
 from embedder.batcher import EmbeddingWorker
 from embedder.bounded_store import MIB, BoundedStore
 from embedder.fetch import catalog_fetcher
+from embedder.fetch_attempts import slowest_s
+from embedder.fresh_pictures import FreshPictures
 from embedder.image_store import ImageStore
 from embedder.metrics import EmbedderMetrics
 from embedder.models.base import Encoder
@@ -21,7 +23,8 @@ from embedder.vector_cache import VectorCache
 from schemas.backlog import Backlog, Gate, readers_of
 from schemas.cluster import Generation
 from schemas.cluster_log import ClusterFollower
-from schemas.errors import NotReady, SettingsError
+from schemas.disk import check_writable
+from schemas.errors import DiskFailed, NotReady, SettingsError
 from schemas.kafka_clients import common_config, partition_counts
 from schemas.log_identity import LogWatch, check_log, stream_topics
 from schemas.settings import Settings
@@ -30,12 +33,16 @@ from streams.agent import Agent
 from streams.endings import end_now
 from streams.gaps import check_gaps
 from streams.metrics import StreamMetrics
+from streams.partition_owners import PartitionOwners
+from streams.stall_watch import StallGuard
 
 if TYPE_CHECKING:
     from streams.retry_agent import RetryAgent
 
 AGENTS = ("merge", "embed")
+FRESH_BYTES = 16 * MIB
 WAIT_S, POLL_S, SAY_EVERY_S = 60.0, 0.25, 5.0
+# How long it may be not ready for the very same reason.
 STALLED_S = 120.0
 
 log = structlog.get_logger()
@@ -44,12 +51,16 @@ log = structlog.get_logger()
 class StreamWorker:
     """One process's agents. `reasons` is what `/readyz` answers with while something is missing."""
 
-    def __init__(self, settings: Settings, agents: Sequence[str] = AGENTS) -> None:
-        if unknown := set(agents) - set(AGENTS):
-            raise SettingsError(f"there are no agents {sorted(unknown)}; there are {', '.join(AGENTS)}")
+    def __init__(self, settings: Settings) -> None:
+        agents = settings.stream.agents
+        if not agents or set(agents) - set(AGENTS):
+            raise SettingsError(
+                f"LOOKALIVE_STREAM__AGENTS is {', '.join(AGENTS)} or both, comma-separated, not {','.join(agents)!r}",
+                name="LOOKALIVE_STREAM__AGENTS",
+            )
         self.settings = settings
         self.metrics = StreamMetrics()
-        self._names = tuple(agents)
+        self._names = agents
         self._follower = ClusterFollower(settings.kafka)
         self._agents: list[Agent] = []
         self._backlogs: list[Backlog] = []
@@ -57,27 +68,41 @@ class StreamWorker:
         self._embedding: EmbeddingWorker | None = None
         self._cache: VectorCache | None = None
         self._log = LogWatch(settings.kafka, lambda: self._follower.view, stream_topics)
+        self._owners = PartitionOwners(settings.kafka)
+        self._stalls: StallGuard | None = None
+        # A fetch may rightly take longer than the time that is set.
+        self._stall_s = max(settings.stream.stall_s, 2 * slowest_s(settings.images))
+        both = len(self._names) == len(AGENTS)
+        self._pictures = ImageStore(settings.image_store_path, FreshPictures(FRESH_BYTES) if both else None)
         self._stage = "starting"
 
     def reasons(self) -> dict[str, str]:
         """Part -> why it is not ready; empty when everything is."""
         if not self._agents:
             return {"worker": self._stage}
-        found = {agent.name: agent.not_ready() for agent in self._agents}
+        found = {agent.name: self._not_ready(agent) for agent in self._agents}
         if self._embedding is not None and not self._embedding.healthy:
             found["embedder"] = "the embedding worker has ended"
         found["kafka"] = self._log.away
         return {name: why for name, why in found.items() if why is not None}
 
+    def _not_ready(self, agent: Agent) -> str | None:
+        return self._owners.reason(agent.name) if agent.is_spare else agent.not_ready()
+
+    def notes(self) -> Mapping[str, str]:
+        """Agent -> what a person should know of it although it is ready."""
+        return self._owners.notes()
+
     async def start(self) -> None:
         """Wait for Kafka and the installation, check everything, and start the agents.
 
         Raises:
-            NotReady: something did not come within a minute.
+            NotReady: something did not come within a minute; a disk to write to and Kafka are waited for without end.
             LogGap: the broker dropped what this worker has not read.
             LogError, SettingsError: partition counts or the model are not the installation's.
         """
-        await self._wait("waiting for Kafka", self._kafka_is_there)
+        await self._wait("waiting for a disk to write to", self._disk_is_there, patient=True)
+        await self._wait("waiting for Kafka", self._kafka_is_there, patient=True)
         await asyncio.to_thread(self._follower.start)
         await self._wait("waiting for the installation's records", self._is_installed)
         await asyncio.to_thread(self._check_partitions)
@@ -91,12 +116,15 @@ class StreamWorker:
         await asyncio.gather(*(agent.start() for agent in agents))
         if self._retries is not None:
             await self._retries.start()
+        self._stalls = StallGuard(self.settings.kafka, agents, self._stall_s, lambda: self._log.away is not None)
+        self._stalls.start()
 
     async def watch(self) -> None:
         """Returns never; says what is missing, and ends the process when that does not change any more."""
         held, since, said = {"": ""}, 0.0, 0.0
         while True:
             await asyncio.sleep(POLL_S)
+            await self._owners.look((a.name, a.group, a.source) for a in self._agents if a.is_spare)
             for agent in self._agents:
                 if agent.app.crashed:
                     end_now(agent.app.crash_reason or RuntimeError(f"the {agent.name} app has crashed"))
@@ -105,8 +133,8 @@ class StreamWorker:
             if self._embedding is not None and not self._embedding.healthy:
                 end_now(NotReady("the embedding worker has ended"))
             reasons, now = self.reasons(), time.monotonic()
-            # While the broker is away nothing can move, and ending would mend nothing.
-            if reasons != held or self._log.away is not None:
+            # While the broker is away or a disk is full nothing can move, and ending would mend nothing.
+            if reasons != held or self._log.away is not None or any(agent.disk.reason for agent in self._agents):
                 held, since = reasons, now
             if reasons and now - since > STALLED_S:
                 end_now(NotReady(f"nothing has moved for {STALLED_S:.0f} s: {reasons}"))
@@ -117,6 +145,8 @@ class StreamWorker:
     async def stop(self) -> None:
         """Stop the agents in the order of the data, then the embedder."""
         self._log.stop()
+        if self._stalls is not None:
+            self._stalls.stop()
         if self._retries is not None:
             await self._retries.stop()
         await asyncio.gather(*(agent.stop() for agent in self._agents))
@@ -134,7 +164,7 @@ class StreamWorker:
         self._stage = "checking the log"
         kafka = self.settings.kafka
         await asyncio.to_thread(check_gaps, kafka, MERGE_GROUP, CHANGES)
-        return MergeAgent(self.settings, self._folder("merge"), self._gate(STATES), self.metrics)
+        return MergeAgent(self.settings, self._folder("merge"), self._pictures, self._gate(STATES), self.metrics)
 
     async def _make_embed(self) -> Agent:
         from streams.embed_agent import EmbedAgent
@@ -172,7 +202,7 @@ class StreamWorker:
             folder = self.settings.data_path / "cache" / "vectors" / self.settings.stream.id
             self._cache = VectorCache(BoundedStore(folder, images.cache_mib * MIB), encoder, images)
             metrics.cache_bytes.set_function(self._cache.size_bytes)
-        fetcher = catalog_fetcher(images, ImageStore(self.settings.image_store_path), self._cache, metrics)
+        fetcher = catalog_fetcher(images, self._pictures, self._cache, metrics)
         return EmbeddingWorker(encoder, fetcher, images, self.settings.model, metrics, cache=self._cache)
 
     def _gate(self, topic: str) -> Gate:
@@ -186,18 +216,28 @@ class StreamWorker:
         assert installation is not None
         return self.settings.data_path / "stream" / self.settings.stream.id / part / installation.log_id
 
-    async def _wait(self, stage: str, reached: Callable[[], bool]) -> None:
+    async def _wait(self, stage: str, reached: Callable[[], bool], *, patient: bool = False) -> None:
+        """Without end where `patient`: what comes back by itself is not mended by a restart."""
         self._stage = stage
-        deadline_s = time.monotonic() + WAIT_S
+        deadline_s = float("inf") if patient else time.monotonic() + WAIT_S
         say_s = time.monotonic() + SAY_EVERY_S
         while not await asyncio.to_thread(reached):
             now = time.monotonic()
             if now > deadline_s:
                 raise NotReady(f"{stage}: nothing came within {WAIT_S:.0f} s")
             if now > say_s:
-                log.warning("still_waiting", stage=stage)
+                log.warning("still_waiting", stage=self._stage)
                 say_s = now + SAY_EVERY_S
             await asyncio.sleep(POLL_S)
+
+    def _disk_is_there(self) -> bool:
+        for folder in (self.settings.data_path, self.settings.image_store_path):
+            try:
+                check_writable(folder)
+            except DiskFailed as error:
+                self._stage = error.message
+                return False
+        return True
 
     def _kafka_is_there(self) -> bool:
         try:

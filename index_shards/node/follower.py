@@ -17,7 +17,7 @@ from index_shards.node.snapshot_schedule import SnapshotSchedule
 from index_shards.shard import Shard
 from index_shards.shard_state import ShardState
 from schemas.canary import is_canary
-from schemas.errors import Busy, LogError, LogGap, NotReady
+from schemas.errors import Busy, DiskFailed, LogError, LogGap, NotReady
 from schemas.item_state import decode_state
 from schemas.settings import KafkaSettings
 from schemas.topics import STATES, vectors_topic
@@ -25,7 +25,7 @@ from schemas.vector_record import decode_vector_record
 
 log = structlog.get_logger()
 
-RETRY_S, FULL_BUFFER_WAIT_S = 1.0, 0.002
+RETRY_S, FAILED_OPEN_S, FULL_BUFFER_WAIT_S = 1.0, 5.0, 0.002
 # A last snapshot is only taken when the one before was quick, and its commit waited for no longer than this.
 QUICK_SNAPSHOT_S, LAST_COMMIT_S = 2.0, 1.0
 
@@ -89,6 +89,9 @@ class Follower:
             while not self._stop.is_set():
                 try:
                     self._follow()
+                except DiskFailed as error:
+                    self._log.warning("shard_waits_for_disk", reason=error.message)
+                    self._stop.wait(FAILED_OPEN_S)
                 except (NotReady, KafkaException) as error:
                     self._log.warning("shard_waits_for_broker", error=str(error))
                     self._stop.wait(RETRY_S)
@@ -141,13 +144,16 @@ class Follower:
 
     def _step(self, reader: LogReader) -> None:
         for record in reader.read():
-            if not self._apply(record):
+            if not self._apply(record, reader):
                 return
         if self._shard.state is ShardState.REPLAYING and self._caught_up():
             self._shard.serve()
             self._log.info("shard_serves", items=self._shard.counts().items)
         if self._schedule.due(self._shard.snapshot_us):
             self._snapshot(reader)
+        self._look_at_lag(reader)
+
+    def _look_at_lag(self, reader: LogReader) -> None:
         reader.look_at_ends()
         self.lag = reader.lag(self.applied)
 
@@ -164,10 +170,13 @@ class Follower:
         started_s = time.perf_counter()
         try:
             snapshot = self._shard.snapshot({topic: dict(of) for topic, of in self.applied.items()})
-        except Exception:  # noqa: BLE001 - RocksDB raises nothing narrower, and searches need no snapshot
+        except Exception as error:  # noqa: BLE001 - RocksDB raises nothing narrower, and searches need no snapshot
             self._metrics.snapshots_failed.labels(*self._labels).inc()
             self._schedule.failed()
-            self._log.exception("snapshot_failed")
+            if isinstance(error, DiskFailed):
+                self._log.warning("snapshot_waits_for_disk", reason=error.message)
+            else:
+                self._log.exception("snapshot_failed")
             return
         took_s = time.perf_counter() - started_s
         self._metrics.snapshot_seconds.labels(*self._labels).observe(took_s)
@@ -175,12 +184,12 @@ class Follower:
         reader.commit(snapshot.manifest.offsets)
         self._log.debug("snapshot_written", folder=str(snapshot.folder), seconds=round(took_s, 3))
 
-    def _apply(self, record: LogRecord) -> bool:
+    def _apply(self, record: LogRecord, reader: LogReader) -> bool:
         """Apply one record, waiting for room in the buffer; False when told to stop before it was applied."""
         if not record.mark:
             taken_us = time.time_ns() // 1000
             try:
-                applied = self._apply_patiently(record)
+                applied = self._apply_patiently(record, reader)
             except (ValueError, msgspec.MsgspecError) as error:
                 self._log.warning("record_unusable", topic=record.topic, offset=record.offset, error=str(error))
                 self._count(record.topic, "undecodable")
@@ -205,28 +214,37 @@ class Follower:
             item_id = (record.key or b"").decode()
             self._news.note(item_id, applied.kind, generation, self._shard.number, event_us, applied.searchable_us)
 
-    def _apply_patiently(self, record: LogRecord) -> Applied | None:
+    def _apply_patiently(self, record: LogRecord, reader: LogReader) -> Applied | None:
+        waits = False
         while not self._stop.is_set():
             try:
                 return self._apply_once(record)
             except Busy:
                 # The drainer makes room; what is not consumed meanwhile waits in the log.
                 self._stop.wait(FULL_BUFFER_WAIT_S)
+            except DiskFailed as error:
+                if not waits:
+                    self._log.warning("shard_waits_for_disk", reason=error.message)
+                waits = True
+                self._look_at_lag(reader)
+                self._stop.wait(RETRY_S)
         return None
 
     def _apply_once(self, record: LogRecord) -> Applied:
         item_id = (record.key or b"").decode()
         if not item_id:
             raise ValueError("a record needs the item's id as its key")
+        if record.value is None and record.forgotten is None:
+            raise ValueError("a null must say as of when its item is forgotten")
         if record.topic == STATES:
             if record.value is None:
-                return self._shard.forget_state(item_id)
+                return self._shard.forget_state(item_id, record.forgotten)
             state = decode_state(record.value)
             if state.item_id != item_id:
                 raise ValueError(f"the state of {state.item_id!r} under the key {item_id!r}")
             return self._shard.apply_state(state)
         if record.value is None:
-            return self._shard.forget_vectors(item_id)
+            return self._shard.forget_vectors(item_id, record.forgotten)
         return self._shard.apply_vectors(item_id, decode_vector_record(record.value))
 
     def _count(self, topic: str, outcome: str) -> None:

@@ -13,6 +13,8 @@ from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException, Messag
 
 from index_shards.item_store import Offsets
 from schemas.errors import LogError, LogGap
+from schemas.forgetting import forgotten_as_of
+from schemas.item_state import Stamp
 from schemas.kafka_clients import end_offsets, make_reader
 from schemas.settings import KafkaSettings
 
@@ -27,7 +29,8 @@ _LOST = (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE)
 class LogRecord(NamedTuple):
     """One record, or, with `mark` set, only the word that everything before `offset` has been read.
 
-    `time_us` is the record's timestamp in microseconds since the epoch, 0 where it has none.
+    `time_us` is the record's timestamp in microseconds since the epoch, 0 where it has none. `forgotten` is the stamp
+    as of which a null says that its item is forgotten.
     """
 
     topic: str
@@ -37,6 +40,7 @@ class LogRecord(NamedTuple):
     value: bytes | None
     mark: bool = False
     time_us: int = 0
+    forgotten: Stamp | None = None
 
     @property
     def size_bytes(self) -> int:
@@ -172,7 +176,9 @@ class LogReader:
                 raise LogGap(topic, partition, wanted, offset)
             self._next[topic, partition] = offset + 1
             time_us = max(message.timestamp()[1], 0) * 1000
-            return LogRecord(topic, partition, offset, message.key(), message.value(), time_us=time_us)
+            key, value = message.key(), message.value()
+            forgotten = forgotten_as_of(message.headers()) if value is None else None
+            return LogRecord(topic, partition, offset, key, value, time_us=time_us, forgotten=forgotten)
         if error.code() == KafkaError._PARTITION_EOF:
             return LogRecord(topic, partition, offset, None, None, mark=True)
         if error.code() in _LOST:

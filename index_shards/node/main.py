@@ -67,7 +67,7 @@ async def _installed(settings: Settings, stop: asyncio.Event) -> bool:
     """Wait until `cluster.state` has an installation; False when told to stop before.
 
     Raises:
-        NotReady: it took too long.
+        NotReady: Kafka was there, and it took too long.
         LogError: the installation has another partition count than the settings.
     """
     deadline_s, said = time.monotonic() + WAIT_FOR_INSTALLATION_S, ""
@@ -77,6 +77,8 @@ async def _installed(settings: Settings, stop: asyncio.Event) -> bool:
             reason = "nothing is installed on this Kafka yet"
         except NotReady as error:
             view, reason = None, error.message
+            # A broker comes back by itself; only what it lacks is not waited for without end.
+            deadline_s = time.monotonic() + WAIT_FOR_INSTALLATION_S
         if view is not None and view.installation is not None:
             if view.installation.partitions != settings.kafka.partitions:
                 raise LogError(

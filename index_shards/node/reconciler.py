@@ -91,11 +91,15 @@ class Reconciler:
             return [self._hosted[key].status() for key in sorted(self._hosted)]
 
     def reasons_not_ready(self) -> list[str]:
-        """What is missing until every placed shard serves; empty when nothing is."""
+        """What is missing until every placed shard serves and can be changed; empty when nothing is."""
         if self._log.refused is not None:
             return [self._log.refused.message]
         if self.error is not None:
             return [self.error]
+        log_trouble = [] if self._log.trouble is None else [self._log.trouble]
+        return log_trouble + self._unserved()
+
+    def _unserved(self) -> list[str]:
         view = self._cluster.view
         if view.installation is None or view.placement is None:
             return ["cluster.state has no installation and placement yet"]
@@ -104,7 +108,7 @@ class Reconciler:
             hosted = self._hosted.get(key)
             if hosted is None:
                 reasons.append(f"{key.generation}/{key.shard} is not open yet")
-            elif not hosted.shard.state.answers:
+            elif hosted.shard.error or not hosted.shard.state.answers:
                 error = f": {hosted.shard.error}" if hosted.shard.error else ""
                 reasons.append(f"{key.generation}/{key.shard} is {hosted.shard.state.value}{error}")
         return reasons

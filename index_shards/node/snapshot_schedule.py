@@ -5,7 +5,7 @@ from collections import defaultdict
 
 from schemas.settings import MIB, IndexSettings
 
-FAILED_WAIT_S = 10.0
+FAILED_WAIT_S = 5.0
 
 
 # A snapshot of a shard that nothing changes is renewed when it is this share of the time old for which it can be used.

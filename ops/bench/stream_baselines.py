@@ -2,7 +2,8 @@
 
     python -m ops.bench.stream_baselines GROUP TOPIC
 
-is the agent, in a process of its own; it reads its settings from the environment and commits as ours do.
+is the agent, in a process of its own; it reads its settings from the environment and commits as ours do. Its app has
+the settings of ours, but Faust's own consumer, which hands on record by record: what any user of Faust gets.
 """
 
 import asyncio
@@ -42,7 +43,7 @@ async def run_no_op(group: str, topic: str) -> None:
 
     settings = load_settings(os.environ)
     with tempfile.TemporaryDirectory(prefix="lookalive-no-op-") as folder:
-        app = make_app(group, settings.kafka, Path(folder))
+        app = make_app(group, settings.kafka, Path(folder), plain=True)
 
         async def nothing(stream: Any) -> None:
             async for event in stream.noack().events():

@@ -88,13 +88,22 @@ def check_configs(configs: Mapping[str, Mapping[str, str]], view: ClusterView, s
         if have is not None and have != policy:
             advice = f"kafka-configs.sh --alter --entity-type topics --entity-name {topic} --add-config cleanup.policy="
             yield problem("topic settings", f"{topic} has cleanup.policy {have}, not {policy}", advice + policy)
-    retention_ms = int(configs.get(CHANGES, {}).get("retention.ms", "-1"))
-    said = f"{CHANGES} is kept {'for ever' if retention_ms < 0 else f'{retention_ms / 3_600_000:.0f} h'}"
-    if retention_ms / MS_PER_S > settings.index.delete_retention_s:
-        advice = "raise LOOKALIVE_INDEX__DELETE_RETENTION_S to at least that, so that a late change raises nothing"
-        yield problem("topic settings", said + ", longer than deletes are remembered", advice)
-    else:
-        yield ok("topic settings", f"{said}; {STATES} {asked[STATES]}, {REJECTS} {asked[REJECTS]}")
+    said = {topic: _kept(configs.get(topic, {}), settings.index.delete_retention_s) for topic in (CHANGES, REJECTS)}
+    for topic, (hours, longer) in said.items():
+        if longer:
+            advice = "raise LOOKALIVE_INDEX__DELETE_RETENTION_S to at least that, so that a late change raises nothing"
+            yield problem("topic settings", f"{topic} is kept {hours}, longer than deletes are remembered", advice)
+    if not any(longer for _, longer in said.values()):
+        yield ok("topic settings", f"{CHANGES} is kept {said[CHANGES][0]}; {STATES} {asked[STATES]}")
+
+
+def _kept(config: Mapping[str, str], at_most_s: float) -> tuple[str, bool]:
+    """How long a topic's records are kept, in words, and whether that is longer than this."""
+    if "retention.ms" not in config:
+        return "for a time that is not known", False
+    retention_ms = int(config["retention.ms"])
+    hours = "for ever" if retention_ms < 0 else f"{retention_ms / 3_600_000:.0f} h"
+    return hours, retention_ms < 0 or retention_ms / MS_PER_S > at_most_s
 
 
 def _configs(admin: AdminClient, topics: list[str]) -> dict[str, dict[str, str]]:

@@ -13,7 +13,9 @@ from ops.sources.table_rows import find_columns, row_change
 from schemas.changes import CatalogChange
 from schemas.errors import ChangeRejected, InputError
 
-BATCH_ROWS = 1024
+BATCH_ROWS, BATCH_BYTES = 1024, 4 * 1024 * 1024
+BUFFER_BYTES = 1024 * 1024
+"""Of each column. Read ahead, a whole row group would be in memory, and a file may be one row group."""
 
 
 class ParquetTable(CatalogSource):
@@ -51,8 +53,10 @@ class ParquetTable(CatalogSource):
 
         number = 0
         try:
-            with pq.ParquetFile(self._path) as file:
-                for batch in file.iter_batches(BATCH_ROWS, columns=self._names):
+            with pq.ParquetFile(self._path, buffer_size=BUFFER_BYTES, pre_buffer=False) as file:
+                number, groups = _groups_behind(file.metadata, after)
+                batch_rows = _batch_rows(file.metadata)
+                for batch in file.iter_batches(batch_rows, row_groups=groups, columns=self._names):
                     first, number = number + 1, number + batch.num_rows
                     if number > after:
                         skipped = max(after - first + 1, 0)
@@ -72,6 +76,22 @@ class ParquetTable(CatalogSource):
             return row_change(self._columns, self._shape.cast(plain), self._shape.folder(self._path))
         except ChangeRejected as refusal:
             return BadRow(number, refusal.message)
+
+
+def _groups_behind(metadata: Any, after: int) -> tuple[int, list[int]]:
+    """How many rows lie in the row groups that end at or before a row, and the groups behind those."""
+    passed, first = 0, 0
+    while first < metadata.num_row_groups and passed + metadata.row_group(first).num_rows <= after:
+        passed += metadata.row_group(first).num_rows
+        first += 1
+    return passed, list(range(first, metadata.num_row_groups))
+
+
+def _batch_rows(metadata: Any) -> int:
+    """Rows of one batch: fewer where they are large, as those that hold their pictures are."""
+    groups = [metadata.row_group(n) for n in range(metadata.num_row_groups)]
+    row_bytes = max((group.total_byte_size / max(group.num_rows, 1) for group in groups), default=1.0)
+    return max(1, min(BATCH_ROWS, int(BATCH_BYTES / max(row_bytes, 1.0))))
 
 
 def _is_bytes(kind: Any) -> bool:

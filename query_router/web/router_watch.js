@@ -15,7 +15,7 @@ export async function lookAtRouter() {
   const look = document.hidden ? null : await readiness();
   if (look !== null) {
     notice(UNREACHABLE, look.reached ? null : GONE, "error");
-    notice("ready", look.reached && look.reason !== null ? `Not ready to search: ${look.reason}` : null);
+    notice("ready", look.reached && look.reason !== null ? `Not ready: ${look.reason}` : null);
   }
   clearTimeout(timer);
   timer = setTimeout(lookAtRouter, look === null || look.reason === null ? READY_MS : READY_MS / 5);

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -28,7 +29,7 @@ from schemas.cluster_log import publish
 from schemas.item_state import ItemState, Origin, apply_change, decode_state
 from schemas.kafka_clients import committed_offsets, end_offsets, make_reader
 from schemas.rejects import Reject, decode_reject
-from schemas.settings import ImageSettings, KafkaSettings, ModelSettings, Settings, StreamSettings, environment_of
+from schemas.settings import ImageSettings, KafkaSettings, ModelSettings, Settings, environment_of
 from schemas.topics import CHANGES, MERGE_GROUP, REJECTS, STATES, embed_group, vectors_topic
 from schemas.vector_record import VectorRecord, decode_vector_record
 
@@ -45,6 +46,7 @@ class Raw(NamedTuple):
     key: bytes | None
     value: bytes
     headers: list[tuple[str, bytes]]
+    time_ms: int = 0
 
 
 class Bench:
@@ -84,19 +86,24 @@ class Bench:
         placement = Placement(epoch=1, writer="test", serving=GENERATION, shards={GENERATION: [["n1"]] * self.shards})
         publish(self.kafka, Installation(partitions=self.kafka.partitions, log_id="log-1"), generation, placement)
 
-    def start(self, worker: str = "1") -> None:
+    def start(self, worker: str = "1", *command: str) -> None:
+        """Start a worker, or another module (and its arguments) that runs one."""
         settings = Settings(
             data_dir=self.settings.data_dir,
             kafka=self.kafka,
             model=self.settings.model,
             images=self.settings.images,
             retries=self.settings.retries,
-            stream=StreamSettings(id=worker),
+            index=self.settings.index,
+            stream=msgspec.structs.replace(self.settings.stream, id=worker),
         )
         environ = {n: v for n, v in os.environ.items() if not n.startswith("LOOKALIVE_")} | environment_of(settings)
         with self.log(worker).open("ab") as output:
             self.workers[worker] = subprocess.Popen(
-                [sys.executable, "-m", "streams.main"], env=environ, stdout=output, stderr=subprocess.STDOUT
+                [sys.executable, "-m", *(command or ("streams.main",))],
+                env=environ,
+                stdout=output,
+                stderr=subprocess.STDOUT,
             )
 
     def log(self, worker: str = "1") -> Path:
@@ -193,7 +200,8 @@ class Bench:
                     assert message is not None
                     assert message.error() is None
                     offset, value, headers = message.offset() or 0, message.value() or b"", message.headers() or []
-                    found.append(Raw(partition, offset, message.key(), value, headers))  # type: ignore[arg-type]
+                    time_ms = message.timestamp()[1]
+                    found.append(Raw(partition, offset, message.key(), value, headers, time_ms))  # type: ignore[arg-type]
                     position = offset + 1
         finally:
             reader.close()

@@ -1,4 +1,4 @@
-"""A broker that does not answer for a while stops no search; afterwards the node catches up by itself."""
+"""A broker that does not answer for a while stops no search; the node says so, and catches up by itself afterwards."""
 
 import signal
 from collections.abc import Iterator
@@ -40,7 +40,9 @@ def test_searches_go_on_and_lag_is_unknown(rig: NodeRig) -> None:
         lambda lags: all(set(lag.values()) == {-1} for lag in lags),
     )
     rig.fixed_url = url
-    assert rig.ready()[0] == 200
+    status, body = rig.eventually(rig.ready, lambda ready: ready[0] == 503)
+    assert (status, body["error"]["code"]) == (503, "not_ready")
+    assert ["Kafka does not answer" in reason for reason in body["error"]["details"]["reasons"]] == [True]
     assert rig.search(picture_vector(b"before-3"), 1)[0][0] == "before-3"
     rig.broker.process.send_signal(signal.SIGCONT)
     put(rig, "after")
@@ -50,4 +52,5 @@ def test_searches_go_on_and_lag_is_unknown(rig: NodeRig) -> None:
     rig.eventually(
         lambda: [s.lag for s in rig.status().shards], lambda lags: all(set(lag.values()) == {0} for lag in lags)
     )
+    rig.wait_ready()
     assert rig.terminate() == 0

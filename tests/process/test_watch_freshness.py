@@ -61,6 +61,8 @@ def test_a_canary_is_found_and_gone(system: RunningSystem) -> None:
     assert flight["gone_ms"] > 0
     assert flight["item_id"].startswith(CANARY_PREFIX)
     assert system.item(flight["item_id"]) is None
+    counted = 'lookalive_router_freshness_seconds_count{kind="upsert",source="canary",stage="total"}'
+    assert router_metric(system, counted) >= 1
 
 
 def test_users_neither_find_canaries_nor_write_them(system: RunningSystem) -> None:
@@ -77,7 +79,36 @@ def test_users_neither_find_canaries_nor_write_them(system: RunningSystem) -> No
     seen, hidden = (ask(system, "POST", "/v1/search", search, canary=canary) for canary in (True, False))
     assert [hit["item_id"] for hit in seen["items"]] == [item_id]
     assert item_id not in [hit["item_id"] for hit in hidden["items"]]
+    for end in ("", "/similar", "/image", "/status"):
+        assert system.get(f"/v1/items/{item_id}{end}")[0] == 404
+    assert system.post("/v1/search", {"item_id": item_id})[0] == 400
+    assert ask(system, "GET", f"/v1/items/{item_id}/status", {}, canary=True)["phase"] == "searchable"
     assert ask(system, "DELETE", path, {}, canary=True)["applied"] is True
+
+
+def test_the_live_feed_does_not_tell_of_canaries(system: RunningSystem) -> None:
+    canary = f"{CANARY_PREFIX}unheard"
+    url = "data:image/png;base64," + base64.b64encode(draw_canary("unheard")).decode()
+    path = f"/v1/items/{canary}?wait=searchable&timeout_ms=30000"
+    with urllib.request.urlopen(f"{system.router}/v1/live", timeout=30) as feed, RouterClient(system.router) as client:
+        for method, body in (("PUT", {"image_url": url}), ("DELETE", {})):
+            assert ask(system, method, path, body, canary=True)["applied"] is True
+        client.put("heard-after", encoded(picture("heard-after")), **WAIT)
+        heard: list[str] = []
+        while "heard-after" not in heard:
+            line = feed.readline()
+            if line.startswith(b"data: "):
+                heard += [item["item_id"] for item in json.loads(line[6:]).get("items", [])]
+        assert canary not in heard
+        client.delete("heard-after", **WAIT)
+    for source, stage, kind in (
+        ("write", "seen", "upsert"),
+        ("write", "total", "delete"),
+        ("canary", "seen", "upsert"),
+        ("live", "seen", "new"),
+    ):
+        counted = f'lookalive_router_freshness_seconds_count{{kind="{kind}",source="{source}",stage="{stage}"}}'
+        assert router_metric(system, counted) >= 1
 
 
 def test_producers_may_not_write_canaries(system: RunningSystem) -> None:
@@ -90,6 +121,13 @@ def test_producers_may_not_write_canaries(system: RunningSystem) -> None:
         return [row["reason"] for row in rows if row.get("item_id") == item_id]
 
     system.eventually(reasons, ["bad_id"])
+
+
+def router_metric(system: RunningSystem, sample: str) -> float:
+    """The value of one sample; 0 where there is none."""
+    with urllib.request.urlopen(f"{system.router}/metrics", timeout=30) as answer:
+        lines = answer.read().decode().splitlines()
+    return next((float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(sample)), 0.0)
 
 
 def ask(system: RunningSystem, method: str, path: str, body: dict[str, Any], *, canary: bool) -> dict[str, Any]:

@@ -127,4 +127,7 @@ def test_topic_settings() -> None:
     assert levels(good | {"items.state": {"cleanup.policy": "delete"}}) == ["problem", "ok"]
     longer = good | {"catalog.changes": {"cleanup.policy": "delete", "retention.ms": str(365 * 86_400_000)}}
     assert levels(longer) == ["problem"]
+    for topic in ("catalog.changes", "catalog.rejects"):
+        ever = good | {topic: {"cleanup.policy": "delete", "retention.ms": "-1"}}
+        assert levels(ever) == ["problem"]
     assert levels({}) == ["warning"]

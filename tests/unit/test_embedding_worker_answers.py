@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from PIL import Image
 from prometheus_client import CollectorRegistry
 
-from embedder.batcher import Embedded, EmbeddingWorker
+from embedder.batcher import EmbeddingWorker
 from embedder.fetch import decode_data_url, query_fetcher
 from embedder.metrics import EmbedderMetrics
+from embedder.model_queue import Embedded
 from embedder.models.base import Encoder
 from embedder.models.fake import FakeEncoder
 from embedder.prepare import prepare_picture

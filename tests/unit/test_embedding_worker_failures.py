@@ -10,9 +10,10 @@ import pytest
 from PIL import Image
 from prometheus_client import CollectorRegistry
 
-from embedder.batcher import Embedded, EmbeddingWorker
+from embedder.batcher import EmbeddingWorker
 from embedder.fetch import query_fetcher
 from embedder.metrics import EmbedderMetrics
+from embedder.model_queue import Embedded
 from embedder.models.base import Encoded, PictureBatch
 from embedder.models.fake import FakeEncoder
 from schemas.errors import ImageRejected, ModelFailed, NotReady, VectorInvalid

@@ -1,5 +1,6 @@
 """The image store keeps bytes under what they are, whole, once, and nothing outside its folder can be named."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from embedder.image_store import ImageStore
-from schemas.errors import ImageRejected
+from schemas.errors import DiskFailed, ImageRejected
 
 
 def files_of(folder: Path) -> list[Path]:
@@ -77,6 +78,50 @@ def test_a_failed_write_leaves_no_file_behind(tmp_path: Path, monkeypatch: pytes
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", no_space)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(DiskFailed, match="No space left"):
         ImageStore(tmp_path).put(b"picture")
     assert files_of(tmp_path) == []
+
+
+def test_many_pictures_are_put_at_once_and_the_same_one_once(tmp_path: Path) -> None:
+    store = ImageStore(tmp_path)
+    held = store.put(b"held")
+    refs = store.put_all([b"one", b"held", b"two", b"one", b""])
+    assert [store.read(ref) for ref in refs] == [b"one", b"held", b"two", b"one", b""]
+    assert (refs[1], refs[3]) == (held, refs[0])
+    assert len(files_of(tmp_path)) == 4
+    assert store.put_all([]) == []
+
+
+def test_of_many_pictures_each_is_kept_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, pictures, fsync = ImageStore(tmp_path), [bytes([n]) * 100 for n in range(20)], os.fsync
+    left = 7
+
+    def no_space_later(handle: int) -> None:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise OSError(28, "No space left on device")
+        fsync(handle)
+
+    monkeypatch.setattr("os.fsync", no_space_later)
+    with pytest.raises(DiskFailed, match="No space left"):
+        store.put_all(pictures)
+    assert [path.read_bytes() for path in files_of(tmp_path) if path.read_bytes() not in pictures] == []
+    monkeypatch.setattr("os.fsync", fsync)
+    assert [store.read(ref) for ref in store.put_all(pictures)] == pictures
+    assert len(files_of(tmp_path)) == len(pictures)
+
+
+def test_pictures_of_the_former_folders_are_still_read(tmp_path: Path) -> None:
+    store = ImageStore(tmp_path)
+    ref = store.put(b"picture")
+    (path,) = files_of(tmp_path)
+    former = tmp_path / path.name[:2] / path.name[2:4] / path.name
+    former.parent.mkdir(parents=True)
+    path.rename(former)
+    assert store.read(ref) == b"picture"
+    former.write_bytes(b"another")
+    with pytest.raises(ImageRejected) as caught:
+        store.read(ref)
+    assert caught.value.code == "image_corrupt"

@@ -7,9 +7,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ops.catalog_load import LoadSummary
 from ops.catalog_sources import BadRow, open_source
 from ops.load_progress import LoadProgress, ProgressFile
+from ops.load_summary import LoadSummary
 from ops.pruning import Scope, parse_scope
 from ops.remote_source import fetch_source, is_remote
 from ops.replay_command import moment_us

@@ -90,7 +90,7 @@ ANY = st.builds(
 @given(st.lists(ANY, max_size=12))
 def test_replaying_a_whole_log_changes_no_state(batch: list[CatalogChange]) -> None:
     """Whatever the versions and times: the handler takes the log, then every record of it again, behind its end."""
-    handler = MergeHandler(P, lambda _: "store:none", 1000)
+    handler = MergeHandler(P, lambda pictures: ["store:none" for _ in pictures], 1000)
     held: dict[str, bytes] = {}
     log = [ChangeRecord(ITEM.encode(), encode_change(c), HOME, o, 100 + o) for o, c in enumerate(batch)]
     refused = set()
@@ -147,7 +147,7 @@ def test_pictures_are_asked_for_again_only_while_they_are_the_items() -> None:
 
 
 def test_a_replay_is_sent_on_once_and_refused_with_its_own_origin() -> None:
-    handler = MergeHandler(P, lambda _: "store:none", 1000)
+    handler = MergeHandler(P, lambda pictures: ["store:none" for _ in pictures], 1000)
     away = (HOME + 1) % P
     headers = [origin_header(Origin(away, 3, 5)), Replay("rejected", 2).header()]
     value = encode_change(CatalogChange(op="patch", item_id=ITEM, attributes={"a": 1}))

@@ -152,3 +152,18 @@ def test_file_that_breaks_off_says_where(tmp_path: Path, monkeypatch: pytest.Mon
         for _ in open_source(path):
             read += 1
     assert 0 < read < 4000
+
+
+def test_row_groups_are_passed_over_and_a_large_one_is_never_whole_in_memory(tmp_path: Path) -> None:
+    count = 4_000
+    columns = {"item_id": [f"w-{n}" for n in range(count)], "image_url": ["https://shop/" + "x" * 16_000] * count}
+    path = tmp_path / "wide.parquet"
+    pq.write_table(pa.table(columns), path, use_dictionary=False, compression="none")
+    del columns
+    held_bytes, most = pa.total_allocated_bytes(), 0
+    for _ in open_source(path):
+        most = max(most, pa.total_allocated_bytes() - held_bytes)
+    assert most < path.stat().st_size / 2
+    pq.write_table(pa.table({"id": list(range(10)), "image": ["a.jpg"] * 10}), path, row_group_size=3)
+    for after in range(12):
+        assert [number for number, _ in open_source(path).rows(after)] == list(range(after + 1, 11))

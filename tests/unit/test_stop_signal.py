@@ -4,8 +4,14 @@ import os
 import signal
 import sys
 import threading
+import time
+from typing import cast
 
-from ops.stop_signal import Stop, stopped_by_signals
+import pytest
+
+from ops.running import started
+from ops.stop_signal import Interrupted, Stop, stopped_by_signals
+from ops.supervisor import Supervisor
 
 
 def test_everyone_who_waits_is_woken() -> None:
@@ -55,3 +61,36 @@ def _heard(sent_after: int) -> bool:
             sys.settrace(None)
         assert stop.wait(0) == (sent_after <= steps)
         return sent_after <= steps
+
+
+class WaitsForKafka:
+    """A supervisor whose start waits for something that does not come."""
+
+    def __init__(self) -> None:
+        self.stopped = False
+
+    def start(self) -> None:
+        threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGTERM)).start()
+        try:
+            while True:
+                time.sleep(60)
+        except BaseException:
+            self.stopped = True
+            raise
+
+
+def test_a_start_that_waits_is_broken_off() -> None:
+    supervisor = WaitsForKafka()
+    with stopped_by_signals() as stop:
+        assert started(cast(Supervisor, supervisor), stop) is None
+        assert stop.is_set()
+        # A second signal breaks nothing off any more.
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert supervisor.stopped
+
+
+def test_a_signal_from_before_breaks_it_off_at_once() -> None:
+    stop = Stop()
+    stop.set()
+    with pytest.raises(Interrupted), stop.interrupting():
+        pytest.fail("it began")

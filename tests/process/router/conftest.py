@@ -41,7 +41,8 @@ class Stage:
         self.encoder = FakeEncoder()
         self.metrics = RouterMetrics()
         self.embedder = QueryEmbedder(settings.model, settings.images, self.metrics.registry)
-        app = build_app(settings, lambda: self.view, self.embedder, self.metrics)
+        self.log_trouble: str | None = None
+        app = build_app(settings, lambda: self.view, self.embedder, self.metrics, lambda: self.log_trouble)
         self.app: web.Application = app
         self.server = TestServer(app, handler_cancellation=True)
         self.http: aiohttp.ClientSession

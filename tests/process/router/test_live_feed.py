@@ -13,6 +13,7 @@ from schemas.settings import RouterSettings
 from tests.process.router.conftest import SETTINGS, SHARDS, Stage, until
 
 Event = LiveItems | LiveStatus
+HEARD = "lookalive_router_freshness_seconds_count"
 
 
 @asynccontextmanager
@@ -53,6 +54,10 @@ async def test_listener_hears_what_was_and_what_comes(stage: Stage) -> None:
         assert await heard(answer, 1) == ["after"]
         async with listening(stage) as late:
             assert await heard(late, 2) == ["before", "after"]
+    async with stage.http.get(stage.url("/metrics")) as metrics:
+        counts = [line for line in (await metrics.text()).splitlines() if line.startswith(HEARD)]
+    # What the node remembered from before is no news to this router.
+    assert counts == [f'{HEARD}{{kind="new",source="live",stage="{stage}"}} 1.0' for stage in ("seen", "total")]
 
 
 async def test_replicas_tell_each_change_once(make_stage: Any) -> None:

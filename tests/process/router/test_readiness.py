@@ -42,6 +42,18 @@ async def test_every_shard_must_be_served_at_first_and_one_later(make_stage: Any
     assert len(await reasons(stage)) == 1
 
 
+async def test_a_log_that_is_away_is_said_and_stops_no_search(stage: Stage) -> None:
+    stage.put("sku-1", 1)
+    assert await reasons(stage) == []
+    stage.log_trouble = "Kafka does not answer"
+    assert await reasons(stage) == ["Kafka does not answer"]
+    status, body = await stage.upload_status(1)
+    assert (status, body["items"][0]["item_id"], body["degraded"]) == (200, "sku-1", None)
+    assert (await stage.ask("GET", "/v1/items/sku-1"))[0] == 200
+    stage.log_trouble = None
+    assert await reasons(stage) == []
+
+
 async def test_model_of_another_generation_embeds_no_queries(stage: Stage) -> None:
     stage.put("sku-1", 1)
     stage.put("sku-2", 2)

@@ -2,6 +2,8 @@
 
 import asyncio
 import io
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +23,7 @@ from embedder.vector_cache import KnownVector, VectorCache
 from schemas.errors import ImageRejected
 from schemas.queries import Crop
 from schemas.settings import ImageSettings, ModelSettings
+from tests.conftest import SmallDisk
 from tests.unit.fetching.conftest import encoded
 
 IMAGES = ImageSettings(any_file=True)
@@ -211,3 +214,18 @@ def test_a_folder_in_use_is_left_alone(tmp_path: Path) -> None:
     first.put({b"a": b"2"})
     assert first.get(b"a") == b"2"
     first.close()
+
+
+def test_a_full_disk_means_no_caching_for_a_while(small_disk: Callable[[int], SmallDisk]) -> None:
+    disk = small_disk(24 * MIB)
+    store = BoundedStore(disk.folder / "cache", 8 * MIB, again_s=0.0)
+    store.put({b"before": b"1"})
+    disk.fill()
+    for number in range(40):
+        store.put({b"meanwhile-%d" % number: os.urandom(100_000)})
+        disk.fill()
+    assert store.get(b"meanwhile-39") is None
+    disk.empty()
+    store.put({b"after": b"2"})
+    assert store.get(b"after") == b"2"
+    store.close()

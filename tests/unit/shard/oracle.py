@@ -123,14 +123,19 @@ class Oracle:
         if known is None or record.image_at > known.image_at:
             self.pictures[item_id] = record
 
-    def null_state(self, item_id: str) -> None:
+    def null_state(self, item_id: str, as_of: Stamp | None = None) -> None:
+        held = self.states.get(item_id)
+        if held is not None and held.newest is not None and as_of is not None and held.newest > as_of:
+            return
         state = self.states.pop(item_id, None)
         known = self.pictures.get(item_id)
         if state is not None and known is not None and state.newest is not None and known.image_at <= state.newest:
             del self.pictures[item_id]
 
-    def null_vectors(self, item_id: str) -> None:
-        self.pictures.pop(item_id, None)
+    def null_vectors(self, item_id: str, as_of: Stamp | None = None) -> None:
+        held = self.pictures.get(item_id)
+        if held is not None and (as_of is None or held.image_at <= as_of):
+            del self.pictures[item_id]
 
     def findable(self) -> dict[str, tuple[ItemState, VectorRecord]]:
         found = {}

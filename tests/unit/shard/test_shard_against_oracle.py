@@ -90,14 +90,18 @@ class ShardMachine(RuleBasedStateMachine):
         self.oracle.vectors(item_id, record)
         patiently(self.shard, lambda: self.shard.apply_vectors(item_id, record))
 
-    @rule(item_id=st.sampled_from(ITEMS), kind=st.sampled_from(["state", "vectors"]))
-    def null(self, item_id: str, kind: str) -> None:
+    @rule(
+        item_id=st.sampled_from(ITEMS),
+        kind=st.sampled_from(["state", "vectors"]),
+        as_of=st.none() | st.builds(Stamp, st.integers(0, 6), st.just(2**40), st.just(0), st.just(2)),
+    )
+    def null(self, item_id: str, kind: str, as_of: Stamp | None) -> None:
         if kind == "state":
-            self.oracle.null_state(item_id)
-            self.shard.forget_state(item_id)
+            self.oracle.null_state(item_id, as_of)
+            self.shard.forget_state(item_id, as_of)
         else:
-            self.oracle.null_vectors(item_id)
-            self.shard.forget_vectors(item_id)
+            self.oracle.null_vectors(item_id, as_of)
+            self.shard.forget_vectors(item_id, as_of)
 
     @rule()
     def drain(self) -> None:

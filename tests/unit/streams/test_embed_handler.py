@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from embedder.batcher import Embedded
+from embedder.model_queue import Embedded
 from schemas.changes import CatalogChange
 from schemas.errors import ImageRejected, LookaliveError, ModelFailed, NotReady
 from schemas.item_state import ItemState, Origin, Stamp, apply_change, encode_state
@@ -52,6 +52,12 @@ class Notes(dict[str, Stamp]):
 
     def waits(self, item_id: str) -> bool:
         return False
+
+    def forget(self, item_id: str, as_of: Stamp) -> bool:
+        if item_id in self and self[item_id] > as_of:
+            return False
+        self.pop(item_id, None)
+        return True
 
 
 def state_of(*changes: CatalogChange) -> ItemState:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from embedder.batcher import Embedded
+from embedder.model_queue import Embedded
 from schemas.changes import CatalogChange
 from schemas.errors import ImageRejected
 from schemas.item_state import ItemState, Origin, Stamp, apply_change, encode_state
@@ -54,6 +54,9 @@ class Notes(dict[str, Stamp]):
 
     def waits(self, item_id: str) -> bool:
         return item_id in self.waiting
+
+    def forget(self, item_id: str, as_of: Stamp) -> bool:
+        return True
 
 
 class Stream:

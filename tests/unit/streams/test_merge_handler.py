@@ -2,6 +2,7 @@
 
 import base64
 import json
+from collections.abc import Sequence
 
 import msgspec
 import pytest
@@ -26,9 +27,10 @@ class Shelf:
     def __init__(self) -> None:
         self.pictures: list[bytes] = []
 
-    def put(self, data: bytes) -> str:
-        self.pictures.append(data)
-        return f"store:{len(self.pictures)}"
+    def put_all(self, pictures: Sequence[bytes]) -> list[str]:
+        first = len(self.pictures) + 1
+        self.pictures += pictures
+        return [f"store:{number}" for number in range(first, first + len(pictures))]
 
 
 @pytest.fixture
@@ -38,7 +40,7 @@ def shelf() -> Shelf:
 
 @pytest.fixture
 def handler(shelf: Shelf) -> MergeHandler:
-    return MergeHandler(P, shelf.put, 1000)
+    return MergeHandler(P, shelf.put_all, 1000)
 
 
 def nothing(_: str) -> None:

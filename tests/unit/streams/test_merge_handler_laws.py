@@ -47,7 +47,7 @@ class Log:
     def __init__(self) -> None:
         self.partitions: list[list[ChangeRecord]] = [[] for _ in range(PARTITIONS)]
         self.tables: list[dict[str, bytes]] = [{} for _ in range(PARTITIONS)]
-        self.handler = MergeHandler(PARTITIONS, lambda _: "store:none", 1000)
+        self.handler = MergeHandler(PARTITIONS, lambda pictures: ["store:none" for _ in pictures], 1000)
         self.forwards = 0
 
     def append(self, partition: int, item_id: str, value: bytes | None, time_us: int, headers: object = None) -> Origin:

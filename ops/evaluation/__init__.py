@@ -1,0 +1,1 @@
+"""Judging a model by a catalogue: what `lookalive evaluate` does."""

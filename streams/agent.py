@@ -4,13 +4,14 @@ import asyncio
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import structlog
 
 from schemas.backlog import Gate
 from schemas.errors import NotReady
 from schemas.settings import KafkaSettings
+from streams.delivery import Delivery
 from streams.disk_hold import DiskHold
 from streams.endings import end_now
 from streams.gaps import OffsetWatch, first_kept, read_positions
@@ -26,6 +27,13 @@ ASK_AGAIN_S = 0.5
 log = structlog.get_logger()
 
 
+class Keeper(Protocol):
+    """Who sees that what an agent writes stays the newest of the log."""
+
+    async def run(self) -> None:
+        """Look for ever."""
+
+
 class Agent(ABC):
     """One Faust app with one agent; no exception leaves it: what is not foreseen ends the process.
 
@@ -35,6 +43,7 @@ class Agent(ABC):
 
     name: ClassVar[str]
     source: ClassVar[str]
+    _keeper: Keeper
 
     def __init__(
         self, app: "faust.App", group: str, kafka: KafkaSettings, gate: Gate, metrics: StreamMetrics, in_flight: int
@@ -56,7 +65,9 @@ class Agent(ABC):
         # Counts whatever gets done.
         self.moved = 0
         self._stopping = False
+        self._delivery = Delivery(kafka)
         self._acknowledging: asyncio.Task[None] | None = None
+        self._keeping: asyncio.Task[None] | None = None
 
     @abstractmethod
     async def process(self, stream: Any) -> None:
@@ -79,13 +90,18 @@ class Agent(ABC):
 
     async def start(self) -> None:
         """Join the group; records come when partitions are assigned and tables are rebuilt."""
+        self._delivery.start()
         self._acknowledging = asyncio.create_task(self._in_flight.run(), name=f"{self.name}-acknowledge")
         self._acknowledging.add_done_callback(end_with)
         await self.app.start()
+        self._keeping = asyncio.create_task(self._keeper.run(), name=f"{self.name}-keep")
+        self._keeping.add_done_callback(end_with)
 
     async def stop(self) -> None:
         """Take nothing more, acknowledge what was taken, commit, leave the group; bounded, broker or no broker."""
         self._stopping = True
+        if self._keeping is not None:
+            self._keeping.cancel()
         try:
             async with asyncio.timeout(DRAIN_S):
                 await self._in_flight.drained()
@@ -100,6 +116,7 @@ class Agent(ABC):
                 await self.app.stop()
         except TimeoutError:
             log.warning("group_not_left", agent=self.name)
+        self._delivery.stop()
 
     def not_ready(self) -> str | None:
         """Why nothing is being taken yet; None when records flow."""

@@ -34,18 +34,10 @@ class Delivery:
         self._producer = make_producer(self._kafka, **{"message.timeout.ms": 0})
         self._polling = asyncio.create_task(self._poll(), name="delivery-poll")
 
-    async def send(self, topic: str, partition: int, key: bytes, value: bytes) -> Offset:
-        """Send one record; waits while too many are on their way. The future raises KafkaException for a lost one."""
-        while True:
-            try:
-                return self.send_now(topic, partition, key, value)
-            except BufferError:
-                await asyncio.sleep(FULL_WAIT_S)
-
     def send_now(
         self, topic: str, partition: int, key: bytes, value: bytes | None, headers: Headers | None = None
     ) -> Offset:
-        """The same without waiting.
+        """Send one record; the future raises KafkaException for a lost one.
 
         Raises:
             BufferError: too many records are on their way.

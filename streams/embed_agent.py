@@ -16,8 +16,7 @@ from schemas.item_state import Stamp
 from schemas.retries import encode_retry
 from schemas.settings import Settings
 from schemas.topics import REJECTS, RETRIES, STATES, embed_group, vectors_topic
-from streams.agent import Agent, Writes, end_with, time_us_of
-from streams.delivery import Delivery
+from streams.agent import Agent, Writes, time_us_of
 from streams.embed import Embedder, EmbedHandler
 from streams.embed_memo import EmbedMemo
 from streams.embed_result import EmbedBatch, EmbedResults, RetryWrite, StateRecord
@@ -65,11 +64,9 @@ class EmbedAgent(Agent):
         self.handler = EmbedHandler(generation.dimension, embedder, memo, results)
         self._batch_size = settings.stream.batch_size
         self._batch_wait_s = settings.stream.batch_wait_ms / 1000
-        self._delivery = Delivery(kafka)
         self._vectors_name = vectors_topic(generation.name)
         self._written = WriteWatch()
         self._keeper = VectorKeeper(kafka, self._vectors_name, generation.fingerprint, self, self._written, metrics)
-        self._keeping: asyncio.Task[None] | None = None
         self._rejects = raw_topic(self.app, REJECTS, kafka.partitions)
         self._retries = raw_topic(self.app, RETRIES, kafka.partitions)
         self._retry_room = RetryRoom(retry_gate)
@@ -135,20 +132,6 @@ class EmbedAgent(Agent):
             return self._delivery.send_now(self._vectors_name, partition, record.key, record.value)
         except BufferError:
             return None
-
-    async def start(self) -> None:
-        """See `Agent.start`."""
-        self._delivery.start()
-        await super().start()
-        self._keeping = asyncio.create_task(self._keeper.run(), name="embed-keep")
-        self._keeping.add_done_callback(end_with)
-
-    async def stop(self) -> None:
-        """See `Agent.stop`."""
-        if self._keeping is not None:
-            self._keeping.cancel()
-        await super().stop()
-        self._delivery.stop()
 
     async def _note(self, put: Callable[[], None]) -> None:
         """Keep notes; without one, an older record of an item that comes again would be written after a newer one."""

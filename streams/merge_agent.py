@@ -14,7 +14,6 @@ from schemas.debezium import ChangeDecoder
 from schemas.settings import MIB, Settings
 from schemas.topics import CHANGES, MERGE_GROUP, REJECTS, STATES
 from streams.agent import Agent, Writes, end_with, time_us_of
-from streams.delivery import Delivery
 from streams.faust_app import make_app, raw_topic
 from streams.intake import Intake
 from streams.merge import Incoming, Merged, MergeHandler
@@ -91,30 +90,19 @@ class MergeAgent(Agent):
         )
         if kafka.embedded:
             self._table.refuse_gaps(kafka)
-        self._table.delivery = self._delivery = Delivery(kafka)
+        self._table.delivery = self._delivery
         retention_s = settings.index.delete_retention_s
         self._table.void_after(retention_s)
         self._keeper = StateKeeper(kafka, self._table, retention_s, metrics, self._keeps, self._merged)
-        self._keeping: asyncio.Task[None] | None = None
         self._merge_seconds = metrics.stage_seconds.labels("merge")
         self._storing = PictureStoring(self._handler.keep_pictures)
         self._later: asyncio.Queue[_Batch] = asyncio.Queue(IN_FLIGHT // TAKEN_AT_ONCE)
         self._waiting = 0
         self.attach(self._changes)
 
-    async def start(self) -> None:
-        """See `Agent.start`."""
-        self._delivery.start()
-        await super().start()
-        self._keeping = asyncio.create_task(self._keeper.run(), name="merge-keep")
-        self._keeping.add_done_callback(end_with)
-
     async def stop(self) -> None:
         """See `Agent.stop`."""
-        if self._keeping is not None:
-            self._keeping.cancel()
         await super().stop()
-        self._delivery.stop()
         self._storing.stop()
 
     async def process(self, stream: Any) -> None:

@@ -40,7 +40,7 @@ async def test_a_shipment_is_answered_by_its_last_record_and_every_record_is_not
     shipment = Shipment(3, lambda *record: noted.append(record))
     for offset in range(3):
         assert not shipment.answer.done()
-        shipment.tell(None, Report(offset % 2, offset, 10 + offset))  # type: ignore[arg-type]
+        shipment.tell(None, Report(offset % 2, offset, 10 + offset))
     await shipment.answer
     assert noted == [("items.state", 0, 0, 10), ("items.state", 1, 1, 11), ("items.state", 0, 2, 12)]
     await Shipment(0, lambda *record: noted.append(record)).answer
@@ -50,9 +50,9 @@ async def test_a_lost_record_fails_its_shipment_whatever_comes_after() -> None:
     noted: list[tuple[object, ...]] = []
     shipment = Shipment(3, lambda *record: noted.append(record))
     lost = KafkaError(KafkaError._MSG_TIMED_OUT)
-    shipment.tell(lost, Report(0, 0, 1))  # type: ignore[arg-type]
-    shipment.tell(lost, Report(0, 1, 1))  # type: ignore[arg-type]
-    shipment.tell(None, Report(0, 2, 1))  # type: ignore[arg-type]
+    shipment.tell(lost, Report(0, 0, 1))
+    shipment.tell(lost, Report(0, 1, 1))
+    shipment.tell(None, Report(0, 2, 1))
     with pytest.raises(KafkaException):
         await shipment.answer
     assert len(noted) == 1

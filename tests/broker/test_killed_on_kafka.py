@@ -16,6 +16,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from confluent_kafka import KafkaError, Message, Producer
@@ -170,9 +171,9 @@ def ready(url: str) -> bool:
         return False
 
 
-def refused(system: RunningSystem) -> set[Origin]:
+def refused(system: RunningSystem) -> dict[Origin, Any]:
     rows = system.lookalive("catalog", "rejects", "--limit", "100000")
-    return {(row["origin"]["partition"], row["origin"]["offset"]) for row in rows}
+    return {(row["origin"]["partition"], row["origin"]["offset"]): row for row in rows}
 
 
 def first_hit(system: RunningSystem, url: str) -> tuple[str, bool]:
@@ -234,4 +235,5 @@ def test_nothing_lost_nothing_raised(start_system: Callable[..., RunningSystem],
     for item, urls in pictures.items():
         for url in urls:
             system.eventually(lambda url=url: first_hit(system, url), (item, True))
-    system.eventually(lambda: refused(system), sender.poison)
+    system.eventually(lambda: sender.poison - refused(system).keys(), set())
+    assert [row for origin, row in refused(system).items() if origin not in sender.poison] == []

@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 GPU := $(shell command -v nvidia-smi >/dev/null 2>&1 && nvidia-smi -L >/dev/null 2>&1 && echo gpu || echo cpu)
 STAMP := $(VENV)/.installed-$(GPU)
 PYTEST := $(BIN)/python -m pytest
+UNIT := $(PYTEST) tests/unit -n auto --maxprocesses 4
 
 .PHONY: help setup lock demo check test unit process broker kafka browser screenshots soak bench clean
 
@@ -40,10 +41,11 @@ check: setup    ## ruff and mypy --strict
 test: check     ## check, then every test
 	@tests/browser/setup.sh $(VENV)/browser-tests
 	@tests/broker/setup.sh $(BIN)/python
-	$(PYTEST) tests
+	$(UNIT)
+	$(PYTEST) tests --ignore tests/unit
 
 unit: setup     ## the pure, fast tests alone
-	$(PYTEST) tests/unit
+	$(UNIT)
 
 process: setup  ## the tests with real processes alone
 	$(PYTEST) tests/process

@@ -12,6 +12,8 @@ from schemas.errors import ImageRejected
 
 SCHEME = "store"
 DIGEST_BYTES = 32
+# Files that one caller has open at a time: a process may have a thousand in all, RocksDB's among them.
+OPEN_AT_ONCE = 16
 _REF = re.compile(rf"{SCHEME}:([0-9a-f]{{{2 * DIGEST_BYTES}}})")
 
 
@@ -37,7 +39,7 @@ class ImageStore:
         return self.put_all([data])[0]
 
     def put_all(self, pictures: Sequence[bytes]) -> list[str]:
-        """The same for many pictures, whose bytes all wait to be open at once; the disk is waited for once for all.
+        """The same for many pictures; the disk is waited for once for many of them.
 
         Raises:
             DiskFailed: the disk is full or read-only; of each picture nothing is left, or all of it.
@@ -45,7 +47,9 @@ class ImageStore:
         digests = [_digest(data) for data in pictures]
         files = {f"{self._folder}/{d[:1]}/{d}": data for d, data in zip(digests, pictures, strict=True)}
         try:
-            _write_whole({path: data for path, data in files.items() if not _holds(path, len(data))})
+            missing = [(path, data) for path, data in files.items() if not _holds(path, len(data))]
+            for start in range(0, len(missing), OPEN_AT_ONCE):
+                _write_whole(dict(missing[start : start + OPEN_AT_ONCE]))
         except OSError as error:
             reason = disk_reason(error)
             if reason is None:
@@ -60,7 +64,7 @@ class ImageStore:
 
         Raises:
             ImageRejected: `image_refused` for what is no reference, `image_unreachable` for a picture that is not
-                kept, `image_corrupt` for one that is no longer what was put.
+                kept (or cannot be read now, and may be later), `image_corrupt` for one that is not what was put.
         """
         name = _name(ref)
         fresh = None if self._fresh is None else self._fresh.take(name)
@@ -68,9 +72,11 @@ class ImageStore:
             return fresh
         try:
             data = self._read(name)
+        except FileNotFoundError as error:
+            raise ImageRejected(f"the image store does not hold {ref}", code="image_unreachable") from error
         except OSError as error:
             raise ImageRejected(
-                f"the image store does not hold {ref}", code="image_unreachable", errno=error.errno
+                f"{ref} cannot be read now: {error}", code="image_unreachable", temporary=True, errno=error.errno
             ) from error
         if name != _digest(data):
             raise ImageRejected(f"the image store's file of {ref} is damaged", code="image_corrupt")

@@ -33,7 +33,7 @@ from mode.utils.futures import notify
 
 from streams.careful_assignor import CarefulAssignor
 
-FETCH_WAIT_MS = 20
+FETCH_WAIT_MS = 50
 LOOK_EVERY_S = 0.2
 # Records of one partition that are handed on before the next one's turn.
 SLICE = 64

@@ -1,13 +1,14 @@
 """The image store keeps bytes under what they are, whole, once, and nothing outside its folder can be named."""
 
 import os
+import resource
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from embedder.image_store import ImageStore
+from embedder.image_store import OPEN_AT_ONCE, ImageStore
 from schemas.errors import DiskFailed, ImageRejected
 
 
@@ -125,3 +126,24 @@ def test_pictures_of_the_former_folders_are_still_read(tmp_path: Path) -> None:
     with pytest.raises(ImageRejected) as caught:
         store.read(ref)
     assert caught.value.code == "image_corrupt"
+
+
+def test_more_pictures_than_may_be_open_at_once_are_kept(tmp_path: Path) -> None:
+    pictures = [b"picture %d" % number for number in range(3 * OPEN_AT_ONCE + 1)]
+    refs = ImageStore(tmp_path).put_all(pictures)
+    assert [ImageStore(tmp_path).read(ref) for ref in refs] == pictures
+
+
+def test_a_picture_that_cannot_be_opened_now_is_asked_for_again(tmp_path: Path) -> None:
+    """As when the process has as many files open as it may."""
+    ref = ImageStore(tmp_path).put(b"picture")
+    (path,) = files_of(tmp_path)
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, before[1]))
+    try:
+        with pytest.raises(ImageRejected, match="cannot be read now") as caught:
+            ImageStore(tmp_path).read(ref)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert caught.value.temporary
+    assert ImageStore(tmp_path).read(ref) == path.read_bytes()

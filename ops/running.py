@@ -9,7 +9,7 @@ from ops.console import out, speak_error
 from ops.endpoints import Endpoints, command_line
 from ops.stop_signal import Interrupted, Stop, stopped_by_signals
 from ops.supervisor import RoleFailed, Supervisor
-from schemas.errors import LookaliveError, NotReady
+from schemas.errors import NotReady
 from schemas.settings import Settings
 
 WATCH_S = 0.2
@@ -48,7 +48,10 @@ def say_where(endpoints: Endpoints) -> None:
 
 
 def started(supervisor: Supervisor, stop: Stop) -> Endpoints | None:
-    """Start everything; None when told to stop meanwhile: Ctrl-C also ends what a start runs, which is no error then.
+    """Start everything; None when told to stop meanwhile.
+
+    Ctrl-C also ends what a start runs, and breaks off what it is just doing, which may show as any error: none of these
+    is one then.
 
     Raises:
         LookaliveError: something is missing or wrong.
@@ -59,7 +62,7 @@ def started(supervisor: Supervisor, stop: Stop) -> Endpoints | None:
     except Interrupted:
         say("stopped before it was up")
         return None
-    except LookaliveError:
+    except Exception:
         if stop.is_set():
             say("stopped before it was up")
             return None

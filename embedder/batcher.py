@@ -14,7 +14,7 @@ has its own bounds (`embedder.host_slots`): pictures that wait for a slow host t
 import asyncio
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import TypeVar
 
@@ -126,10 +126,7 @@ class EmbeddingWorker:
                 return self._known_already(known, fetched_us)
             if fetched.data is None:  # it was known a moment ago
                 fetched = await held.enter_async_context(self._fetcher.fetching(picture, nothing_known))
-            with self._known.embedding(fetched.digest) as tell:
-                embedded = await self._embed(fetched, crop, fetched_us, held, wait=wait)
-                tell(KnownVector(embedded.vector, embedded.norm, embedded.fingerprint))
-                return embedded
+            return await self._told(fetched.digest, self._embed(fetched, crop, fetched_us, held, wait=wait))
 
     def _reading(self, picture: str | bytes) -> Callable[[], Fetched] | None:
         if isinstance(picture, str):
@@ -147,10 +144,14 @@ class EmbeddingWorker:
                 return self._known_already(known, found.fetched_us)
             if found.digest is None:
                 return await self._queue.answer_of(found)
-            with self._known.embedding(found.digest) as tell:
-                embedded = await self._queue.answer_of(found)
-                tell(KnownVector(embedded.vector, embedded.norm, embedded.fingerprint))
-                return embedded
+            return await self._told(found.digest, self._queue.answer_of(found))
+
+    async def _told(self, digest: bytes, embedding: Awaitable[Embedded]) -> Embedded:
+        """The answer, of which whoever waits for the same picture is told as well."""
+        with self._known.embedding(digest) as tell:
+            embedded = await embedding
+            tell(KnownVector(embedded.vector, embedded.norm, embedded.fingerprint))
+            return embedded
 
     def _read_and_prepare(self, read: Callable[[], Fetched], crop: Crop | None) -> Job | _Known:
         """In a thread."""

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import structlog
-from rocksdict import DBCompactionStyle, FifoCompactOptions, Options, Rdict, WriteBatch, WriteOptions
+from rocksdict import DBCompactionStyle, FifoCompactOptions, Options, Rdict, WriteBatch
 
-MIB = 1024 * 1024
+from schemas.settings import MIB
+from schemas.unstalled import is_held_back, unstalled
+
 LEAST_BYTES = 2 * MIB
 AGAIN_S = 30.0
-STALLED_WRITE = "Result incomplete"
 
 log = structlog.get_logger()
 
@@ -27,8 +28,7 @@ class BoundedStore:
     def __init__(self, folder: Path, max_bytes: int, again_s: float = AGAIN_S) -> None:
         self._again_s, self._open_at_s = again_s, 0.0
         # A full disk would hold a write back inside RocksDB, and its caller with it.
-        self._writes = WriteOptions()
-        self._writes.no_slowdown = True
+        self._writes = unstalled()
         self.max_bytes = max(max_bytes, LEAST_BYTES)
         self._folder, self._closed = folder, False
         self._db: Rdict | None = self._open()
@@ -56,7 +56,7 @@ class BoundedStore:
         try:
             self._db.write(batch, self._writes)
         except Exception as error:  # noqa: BLE001  as above
-            if not str(error).startswith(STALLED_WRITE):
+            if not is_held_back(error):
                 self._start_again(error)
 
     @property

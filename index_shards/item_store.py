@@ -13,17 +13,17 @@ from pathlib import Path
 import msgspec
 import stamina
 import structlog
-from rocksdict import BlockBasedOptions, Cache, Checkpoint, Options, Rdict, WriteBatch, WriteOptions
+from rocksdict import BlockBasedOptions, Cache, Checkpoint, Options, Rdict, WriteBatch
 
 from schemas.disk import cannot_write, disk_reason
 from schemas.errors import Busy, DiskFailed
 from schemas.item_state import Stamp
+from schemas.unstalled import is_held_back, unstalled
 
 Offsets = dict[str, dict[int, int]]
 BATCH_RECORDS = 512
 # Bounds on what RocksDB keeps in memory.
 WRITE_BUFFER_BYTES, CACHE_BYTES, BLOOM_BITS = 2 << 20, 4 << 20, 10
-STALLED_WRITE = "Result incomplete"
 # RocksDB holds writes back while it flushes and compacts; a full disk is another error before that.
 STALL_S = 10.0
 _ITEM, _PICTURE, _OFFSETS_KEY = b"i", b"f", b"m:offsets"
@@ -74,10 +74,9 @@ class ItemStore:
             self._db = Rdict(str(folder), _options())
         except Exception as error:
             raise self._failure(error) from error
-        writes = WriteOptions()
-        writes.disable_wal = True
         # Held back by a full disk, a write would wait inside RocksDB, where nobody could say why.
-        writes.no_slowdown = True
+        writes = unstalled()
+        writes.disable_wal = True
         self._writes = writes
         self._db.set_write_options(writes)
         # What was not written yet, by item id and by fingerprint; looked at first, and replaced after it was written.
@@ -197,7 +196,7 @@ class ItemStore:
 
     def _failure(self, error: Exception) -> Exception:
         """What RocksDB said (its errors have no common class), as ours where the disk or its pace is to blame."""
-        if str(error).startswith(STALLED_WRITE):
+        if is_held_back(error):
             return Busy("the item store holds writes back")
         reason = disk_reason(error)
         return error if reason is None else cannot_write("items", self._folder, reason)

@@ -24,7 +24,7 @@ from ops.kafka_jars import java_command, kafka_jars
 from ops.stop_signal import stopped_by_signals
 from schemas.errors import LogError, LookaliveError, NotReady
 from schemas.kafka_clients import MAX_MESSAGE_BYTES, common_config
-from schemas.settings import KafkaSettings
+from schemas.settings import MIB, KafkaSettings
 
 HOST = "127.0.0.1"
 START_ATTEMPTS, ATTEMPT_TIMEOUT_S = 3, 40.0
@@ -33,7 +33,6 @@ STOP_TIMEOUT_S, FORMAT_TIMEOUT_S = 3.5, 60.0
 REGISTRATION_MS = 15_000
 LOOK_S, ASK_S = 0.2, 2.0
 HEAP = ("-Xms128m", "-Xmx512m")
-MIB = 1024 * 1024
 # Warnings, and how far the start has come; the rest of Kafka's log is of use to nobody here.
 _LOGGING = """\
 status = error

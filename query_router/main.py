@@ -16,6 +16,7 @@ from query_router.background import in_daemon_thread
 from query_router.metrics import RouterMetrics
 from query_router.query_embedding import QueryEmbedder
 from query_router.server import build_app, check_loopback
+from schemas.announcement import Announcement, announce
 from schemas.cluster_log import ClusterFollower
 from schemas.errors import LogError, LookaliveError, NotReady, SettingsError
 from schemas.log_identity import LogWatch, router_topics
@@ -25,13 +26,6 @@ STOP_S = 1.5
 RETRY_S = 0.5
 
 log = structlog.get_logger()
-
-
-class Announcement(msgspec.Struct, frozen=True):
-    """`<data_dir>/run/router.json`: which process listens, and where."""
-
-    pid: int
-    url: str
 
 
 def run_router(settings: Settings) -> int:
@@ -71,7 +65,7 @@ async def _run(settings: Settings) -> None:
     try:
         url = await _listen(runner, settings.router)
         announcement = settings.data_path / "run" / "router.json"
-        _announce(announcement, url)
+        announce(announcement, url)
         try:
             await _serve(stop, follower, embedder)
         finally:
@@ -135,17 +129,6 @@ async def _listen(runner: web.AppRunner, settings: RouterSettings) -> str:
         raise SettingsError(f"the router cannot listen on {host}:{settings.port}: {error.strerror}") from error
     port = runner.addresses[0][1]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-def _announce(path: Path, url: str) -> None:
-    """Write the file in one step: a reader sees all of it or none. A full disk is only said."""
-    aside = path.with_suffix(f".{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        aside.write_bytes(msgspec.json.encode(Announcement(os.getpid(), url)))
-        aside.replace(path)
-    except OSError as error:
-        log.warning("address_not_written", path=str(path), url=url, error=error.strerror)
 
 
 def _withdraw(path: Path) -> None:

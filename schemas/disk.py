@@ -6,8 +6,8 @@ import shutil
 from pathlib import Path
 
 from schemas.errors import DiskFailed
+from schemas.settings import MIB
 
-MIB = 1024 * 1024
 _ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 _PROBE_BYTES = 64 * 1024
 

@@ -11,24 +11,17 @@ from pathlib import Path
 from typing import TypeVar
 
 import structlog
-from rocksdict import WriteOptions
 
-from schemas.disk import MIB, cannot_write, check_room, check_writable, disk_reason
+from schemas.disk import cannot_write, check_room, check_writable, disk_reason
 from schemas.errors import DiskFailed
+from schemas.settings import MIB
+from schemas.unstalled import is_held_back
 
 AGAIN_S, STALLED_S, MENDS_S = 0.5, 0.01, 60.0
 ENOUGH_BYTES = 64 * MIB
-STALLED_WRITE = "Result incomplete"
 
 Written = TypeVar("Written")
 log = structlog.get_logger()
-
-
-def unstalled() -> WriteOptions:
-    """For RocksDB's writes: where it would hold one back for as long as the disk is full, it fails instead."""
-    options = WriteOptions()
-    options.no_slowdown = True
-    return options
 
 
 class DiskHold:
@@ -72,7 +65,7 @@ class DiskHold:
 
     def _pause_s(self, what: str, folder: Path, error: Exception) -> float:
         """How long to wait before this is written again; raises what is not the disk's fault."""
-        if str(error).startswith(STALLED_WRITE):
+        if is_held_back(error):
             return STALLED_S
         reason = disk_reason(error)
         if reason is None:

@@ -11,7 +11,7 @@ from rocksdict import Options, Rdict, WriteBatch
 
 from schemas.disk import cannot_write, disk_reason
 from schemas.item_state import Stamp
-from streams.disk_hold import unstalled
+from schemas.unstalled import unstalled
 
 log = structlog.get_logger()
 

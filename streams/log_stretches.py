@@ -24,9 +24,16 @@ class KeptRecord(NamedTuple):
 
 
 def read_back(
-    kafka: KafkaSettings, topic: str, partition: int, begin: int, end: int, wanted: Callable[[bytes], bool]
+    kafka: KafkaSettings, topic: str, partition: int, begin: int, end: int | None, wanted: Callable[[bytes], bool]
 ) -> list[KeptRecord]:
-    """The records with wanted keys from `begin` up to `end`, as far as the broker keeps them. Blocking.
+    """The records of `kept_records` with wanted keys. Blocking; raises as that does."""
+    return [record for record in kept_records(kafka, topic, partition, begin, end) if wanted(record.key)]
+
+
+def kept_records(
+    kafka: KafkaSettings, topic: str, partition: int, begin: int, end: int | None = None
+) -> Iterator[KeptRecord]:
+    """The records from `begin` up to `end` (None: where the partition ends now), as far as the broker keeps them.
 
     Raises:
         NotReady: the broker does not answer.
@@ -35,21 +42,20 @@ def read_back(
     reader = make_reader(kafka, **options)
     try:
         low, high = end_offsets(reader, topic, [partition])[partition]
-        begin, end = max(begin, low), min(end, high)
+        begin, end = max(begin, low), high if end is None else min(end, high)
         if begin >= end:
-            return []
+            return
         reader.assign([TopicPartition(topic, partition, begin)])
-        found: list[KeptRecord] = []
         while True:
             first = reader.poll(ANSWER_TIMEOUT_S)
             if first is None:
                 raise NotReady(f"{topic}/{partition} is not sent")
             for message in (first, *reader.consume(BATCH, 0)):
                 if _is_end(message) or (message.offset() or 0) >= end:
-                    return found
-                found += _kept(message, wanted)
+                    return
+                yield from _kept(message)
                 if (message.offset() or 0) == end - 1:
-                    return found
+                    return
     finally:
         reader.close()
 
@@ -61,8 +67,8 @@ def _is_end(message: Message) -> bool:
     return error is not None
 
 
-def _kept(message: Message, wanted: Callable[[bytes], bool]) -> Iterator[KeptRecord]:
+def _kept(message: Message) -> Iterator[KeptRecord]:
     key, value = message.key(), message.value()
-    if isinstance(key, bytes) and wanted(key):
+    if isinstance(key, bytes):
         forgotten = forgotten_as_of(message.headers()) if value is None else None
         yield KeptRecord(message.offset() or 0, key, value if isinstance(value, bytes) else None, forgotten)

@@ -59,7 +59,7 @@ class RetryAgent:
 
     async def start(self) -> None:
         """Begin; the first partitions come when the embed agent has some."""
-        self._running = asyncio.create_task(self._run(), name="retries")
+        self._running = asyncio.create_task(self._guarded(self._run()), name="retries")
 
     async def stop(self) -> None:
         """Give up what is being tried, commit what is done, broker or no broker; the rest is read again."""
@@ -74,14 +74,9 @@ class RetryAgent:
             log.warning("retries_not_committed", error=f"no answer within {STOP_S:g} s")
 
     async def _run(self) -> None:
-        try:
-            while True:
-                await self._tick()
-                await asyncio.sleep(TICK_S)
-        except asyncio.CancelledError:
-            raise
-        except BaseException as error:  # noqa: BLE001  as in `streams.agent.Agent`
-            end_now(error)
+        while True:
+            await self._tick()
+            await asyncio.sleep(TICK_S)
 
     async def _tick(self) -> None:
         try:

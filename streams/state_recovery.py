@@ -5,7 +5,7 @@ the log is to be told so. The usual record, written over the one before, is know
 """
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from rocksdict import WriteBatch
@@ -24,6 +24,15 @@ class _Applied(msgspec.Struct, frozen=True):
 
 
 _applied = msgspec.json.Decoder(_Applied)
+
+
+class Logged(NamedTuple):
+    """A record of the log: `forgotten` is the stamp a null speaks of, `time_us` when a marker counts as written."""
+
+    key: bytes
+    value: bytes | None
+    forgotten: Stamp | None
+    time_us: int
 
 
 class StateRecovery:
@@ -49,25 +58,29 @@ class StateRecovery:
 
     def apply(self, db: Any, partition: int, messages: Iterable[Any]) -> None:
         """Take records of the partition's log, in their order, into its file."""
-        behind = self._behind.setdefault(partition, {})
-        batch, fresh = WriteBatch(raw_mode=True), dict[bytes, bytes | None]()
-        for message in messages:
-            key = message.key
-            held = fresh[key] if key in fresh else db.get(key)
-            as_of = forgotten_as_of(_pairs(message.headers)) if message.value is None else None
-            kept = newest_of(held, message.value, as_of)
-            fresh[key] = kept
-            if kept == message.value:
-                behind.pop(key, None)
-            elif len(behind) < MAX_BEHIND:
-                behind[key] = None
-            if kept is None:
-                batch.delete(key)
-                continue
+        db.write(joined(db, map(_logged, messages), self._behind.setdefault(partition, {})))
+
+
+def joined(db: Any, records: Iterable[Logged], behind: dict[bytes, None]) -> WriteBatch:
+    """What is to be written to a file of states, so that it has all that these records have, taken in their order.
+
+    `behind` gets the items of which the last of the records has not all, and loses those of which it has.
+    """
+    batch, fresh = WriteBatch(raw_mode=True), dict[bytes, bytes | None]()
+    for key, value, forgotten, time_us in records:
+        held = fresh[key] if key in fresh else db.get(key)
+        kept = fresh[key] = newest_of(held, value, forgotten)
+        if kept == value:
+            behind.pop(key, None)
+        elif len(behind) < MAX_BEHIND:
+            behind[key] = None
+        if kept is None:
+            batch.delete(key)
+        elif kept != held:
             batch.put(key, kept)
             if marker_stamp(kept) is not None:
-                note_marker(batch, key, kept, round((message.timestamp or 0.0) * 1_000_000))
-        db.write(batch)
+                note_marker(batch, key, kept, time_us)
+    return batch
 
 
 def newest_of(held: bytes | None, value: bytes | None, as_of: Stamp | None) -> bytes | None:
@@ -99,5 +112,8 @@ def _contains(origins: dict[int, int], others: dict[int, int]) -> bool:
     return all(origins.get(partition, -1) >= offset for partition, offset in others.items())
 
 
-def _pairs(headers: Any) -> Any:
-    return headers.items() if isinstance(headers, dict) else headers
+def _logged(message: Any) -> Logged:
+    """Of one of Faust's messages, whose headers are pairs or a mapping."""
+    pairs = message.headers.items() if isinstance(message.headers, dict) else message.headers
+    forgotten = forgotten_as_of(pairs) if message.value is None else None
+    return Logged(message.key, message.value, forgotten, round((message.timestamp or 0.0) * 1_000_000))

@@ -17,14 +17,14 @@ from schemas.errors import LogGap, LookaliveError
 from schemas.forgetting import forgotten_header
 from schemas.item_state import Stamp
 from schemas.settings import KafkaSettings
+from schemas.unstalled import unstalled
 from streams.delete_markers import Marker, due_markers, marker_stamp, note_marker, still_holds
 from streams.delivery import Delivery, Headers, Offset
-from streams.disk_hold import unstalled
 from streams.endings import end_now
 from streams.gaps import oldest_offsets
 from streams.log_stretches import KeptRecord
 from streams.shipment import Outgoing
-from streams.state_recovery import StateRecovery, newest_of
+from streams.state_recovery import Logged, StateRecovery, joined
 from streams.write_watch import WriteWatch
 
 NOTED_EVERY, NOTED_EVERY_BYTES = 256, 1024 * 1024
@@ -125,22 +125,9 @@ class StateTable(faust.Table):  # type: ignore[misc]
     def take_in(self, partition: int, records: Iterable[KeptRecord]) -> list[bytes]:
         """Join what others wrote to what is held; the items of which the last of these records has not all of it."""
         behind: dict[bytes, None] = {}
-        db, batch = self.data._db_for_partition(partition), WriteBatch(raw_mode=True)
-        fresh: dict[bytes, bytes | None] = {}
-        for record in records:
-            key = record.key
-            held = fresh[key] if key in fresh else db.get(key)
-            kept = fresh[key] = newest_of(held, record.value, record.forgotten)
-            if kept is None:
-                batch.delete(key)
-            elif kept != held:
-                batch.put(key, kept)
-                if marker_stamp(kept) is not None:
-                    note_marker(batch, key, kept, time.time_ns() // 1000)
-            behind.pop(key, None)
-            if kept != record.value:
-                behind[key] = None
-        db.write(batch, self._unstalled)
+        db, now_us = self.data._db_for_partition(partition), time.time_ns() // 1000
+        logged = (Logged(record.key, record.value, record.forgotten, now_us) for record in records)
+        db.write(joined(db, logged, behind), self._unstalled)
         return list(behind)
 
     def write_null(self, partition: int, key: bytes, as_of: Stamp) -> Offset | None:

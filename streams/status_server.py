@@ -1,27 +1,16 @@
 """What a stream worker says of itself over HTTP, on loopback: alive, ready, measured."""
 
 import asyncio
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import msgspec
-import structlog
 from aiohttp import web
 
+from schemas.announcement import announce
 from streams.metrics import StreamMetrics
 
 HOST = "127.0.0.1"
 ANNOUNCE_AGAIN_S = 1.0
-
-log = structlog.get_logger()
-
-
-class Announcement(msgspec.Struct, frozen=True):
-    """`<data_dir>/run/stream-<id>.json`: which process, and where it answers."""
-
-    pid: int
-    url: str
 
 
 class StatusServer:
@@ -56,7 +45,7 @@ class StatusServer:
         await self._runner.setup()
         await web.TCPSite(self._runner, HOST, port).start()
         url = f"http://{HOST}:{self._runner.addresses[0][1]}"
-        if not self._announce(url):
+        if not announce(self._announcement, url):
             self._announcing = asyncio.create_task(self._announce_later(url), name="announce")
         return url
 
@@ -68,22 +57,10 @@ class StatusServer:
         if self._runner is not None:
             await self._runner.cleanup()
 
-    def _announce(self, url: str) -> bool:
-        """Write the address in one step; whether the disk took it."""
-        aside = self._announcement.with_suffix(".part")
-        try:
-            self._announcement.parent.mkdir(parents=True, exist_ok=True)
-            aside.write_bytes(msgspec.json.encode(Announcement(os.getpid(), url)))
-            aside.replace(self._announcement)
-        except OSError as error:
-            log.warning("address_not_written", path=str(self._announcement), url=url, error=error.strerror)
-            return False
-        return True
-
     async def _announce_later(self, url: str) -> None:
         while True:
             await asyncio.sleep(ANNOUNCE_AGAIN_S)
-            if self._announce(url):
+            if announce(self._announcement, url):
                 return
 
     async def _healthz(self, _: web.Request) -> web.Response:

@@ -127,7 +127,7 @@ class VectorKeeper:
         if not outdone:
             return
         behind = min(history.last.offset for history in outdone.values()) + 1
-        later = histories(await self._read(partition, behind, 1 << 62, outdone.__contains__), self._model)
+        later = histories(await self._read(partition, behind, None, outdone.__contains__), self._model)
         for key, history in outdone.items():
             newest = later[key].after(history) if key in later else history
             if newest.outdone and newest.best is not None:
@@ -146,5 +146,7 @@ class VectorKeeper:
                 del self._pending[partition, key]
                 self._metrics.mended.labels(self._topic).inc()
 
-    async def _read(self, partition: int, begin: int, end: int, wanted: Callable[[bytes], bool]) -> list[KeptRecord]:
+    async def _read(
+        self, partition: int, begin: int, end: int | None, wanted: Callable[[bytes], bool]
+    ) -> list[KeptRecord]:
         return await asyncio.to_thread(read_back, self._kafka, self._topic, partition, begin, end, wanted)

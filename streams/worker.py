@@ -11,7 +11,7 @@ import structlog
 from confluent_kafka.admin import AdminClient
 
 from embedder.batcher import EmbeddingWorker
-from embedder.bounded_store import MIB, BoundedStore
+from embedder.bounded_store import BoundedStore
 from embedder.fetch import catalog_fetcher
 from embedder.fetch_attempts import slowest_s
 from embedder.fresh_pictures import FreshPictures
@@ -27,7 +27,7 @@ from schemas.disk import check_writable
 from schemas.errors import DiskFailed, NotReady, SettingsError
 from schemas.kafka_clients import common_config, partition_counts
 from schemas.log_identity import LogWatch, check_log, stream_topics
-from schemas.settings import Settings
+from schemas.settings import MIB, Settings
 from schemas.topics import CHANGES, MERGE_GROUP, REJECTS, RETRIES, STATES, embed_group, vectors_topic
 from streams.agent import Agent
 from streams.endings import end_now

@@ -12,7 +12,7 @@ from PIL import Image
 from prometheus_client import CollectorRegistry
 
 from embedder.batcher import EmbeddingWorker
-from embedder.bounded_store import MIB, BoundedStore
+from embedder.bounded_store import BoundedStore
 from embedder.fetch import catalog_fetcher
 from embedder.fetched import Validator, picture_digest
 from embedder.image_store import ImageStore
@@ -22,7 +22,7 @@ from embedder.models.fake import FakeEncoder
 from embedder.vector_cache import KnownVector, VectorCache
 from schemas.errors import ImageRejected
 from schemas.queries import Crop
-from schemas.settings import ImageSettings, ModelSettings
+from schemas.settings import MIB, ImageSettings, ModelSettings
 from tests.conftest import SmallDisk
 from tests.unit.fetching.conftest import encoded
 

@@ -11,7 +11,7 @@ from enum import Enum
 import numpy as np
 import structlog
 
-from index_shards.candidates import Candidates, Float32Array, Int64Array
+from index_shards.candidates import Float32Array, Int64Array
 from index_shards.tiers import Tiers
 from index_shards.vector_graph import TRAINING_VECTORS, VectorGraph
 from schemas.errors import DiskFailed
@@ -207,7 +207,7 @@ class Compaction:
         if not len(living):
             return set()
         best = graph.look_at_all(query, min(graph.worth_ranking(CHECKED_K), len(living)), living)
-        return _best(graph.ranked(best, query, CHECKED_K)) - {0}
+        return set(graph.ranked(best, query, CHECKED_K).best(CHECKED_K)) - {0}
 
 
 def _found(graph: VectorGraph, query: Float32Array) -> set[int]:
@@ -215,9 +215,4 @@ def _found(graph: VectorGraph, query: Float32Array) -> set[int]:
     with graph.lock.read():
         met = graph.look(query, graph.ef_search, graph.ef_search).positions
         living = met[~graph.places.tombstones.dead_at(met)][: graph.worth_ranking(CHECKED_K)]
-    return _best(graph.ranked(living, query, CHECKED_K))
-
-
-def _best(found: Candidates) -> set[int]:
-    best = np.argsort(-found.scores, kind="stable")[:CHECKED_K]
-    return set(found.ordinals[best].tolist())
+    return set(graph.ranked(living, query, CHECKED_K).best(CHECKED_K))

@@ -17,8 +17,8 @@ from index_shards.candidates import (
     Candidates,
     Float32Array,
     Int64Array,
-    final_scores,
     nearly_best,
+    scored,
 )
 from schemas.errors import Busy
 
@@ -118,14 +118,14 @@ class FreshBuffer:
         if view.start == view.end:
             return NOTHING
         pieces = self._pieces(view.start, view.end)
-        scores = np.concatenate([self._vectors[piece] @ query for piece in pieces])
+        found = np.concatenate([self._vectors[piece] @ query for piece in pieces])
         overwritten = self._overwritten(view)
         while True:
             among = np.flatnonzero(eligible[overwritten:]) + overwritten
-            picked = among[nearly_best(scores[among], depth)]
+            picked = among[nearly_best(found[among], depth)]
             rows = self._vectors[(view.start + picked) % self.capacity]
             if (now := self._overwritten(view)) == overwritten:
-                return Candidates(view.ordinals[picked], final_scores(rows, query), len(picked) == len(among))
+                return scored(view.ordinals[picked], rows, query, len(picked) == len(among))
             overwritten = now
 
     def _pieces(self, start: int, end: int) -> list[slice]:

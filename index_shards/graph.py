@@ -4,7 +4,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from index_shards.candidates import Candidates, Float32Array, Int64Array, Met, met_of, nearly_best, ranked
+from index_shards.candidates import FEW, Candidates, Float32Array, Int64Array, Met, met_of, nearly_best, ranked, scored
 from index_shards.faiss_api import faiss
 from index_shards.hnsw_storage import enlarged, new_index, reserve, size_bytes
 from index_shards.locks import ReadWriteLock
@@ -139,6 +139,8 @@ class Graph:
 
     def ranked(self, positions: Int64Array, query: Float32Array, depth: int) -> Candidates:
         """The `depth` best of these positions, with what ties with the last."""
+        if len(positions) <= min(depth, FEW):
+            return scored(self.places.ordinals.take(positions), self._rows.take_few(positions), query)
         return ranked(self._rows.take, self.places.ordinals, query, depth, positions)
 
 

@@ -29,7 +29,7 @@ PASSING_NEAR = 4
 # A walk must bring this share of its candidates back alive, and may visit at most this share of the graph.
 LIVING_SHARE, WALK_MOST, MORE_DEAD = 0.75, 0.25, 1.2
 
-_NONE = NOTHING.ordinals
+_NONE: Int64Array = np.empty(0, np.int64)
 
 
 def search_graph(
@@ -62,7 +62,7 @@ def search_graph(
         else:
             proposed = _proposed(graph, query, depth, positions, eligible, dead_hits, width)
     found = graph.ranked(proposed, query, depth)
-    return found._replace(complete=True) if len(found.ordinals) == eligible else found
+    return found._replace(complete=True) if len(found.scored) == eligible else found
 
 
 def _proposed(

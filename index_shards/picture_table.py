@@ -92,6 +92,14 @@ class PictureTable:
         found: BoolArray = (self.tags.values[slots] == ordinals >> SLOT_BITS) & self.visible.values[slots]
         return found
 
+    def shown_by(self, ordinal: int) -> int | None:
+        """The number of the first item that shows this picture; None when it is gone or cannot be found."""
+        slot = ordinal & SLOT_MASK
+        if self.tags.values.item(slot) != ordinal >> SLOT_BITS or not self.visible.values.item(slot):
+            return None
+        owner: int = self.owners.values.item(slot)
+        return owner
+
     def own(self, slot: int, number: int) -> None:
         """An item shows this picture now."""
         first = int(self.owners.values[slot])

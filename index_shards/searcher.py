@@ -9,10 +9,10 @@ import numpy as np
 
 from index_shards.candidates import (
     NOTHING,
+    SCORE,
     BoolArray,
     Candidates,
     Float32Array,
-    Float64Array,
     Int64Array,
     final_scores,
 )
@@ -98,8 +98,8 @@ def search(tiers: Tiers, query: Query) -> Found:
                 overtaken += 1
                 continue
             since = tiers.buffer.view(view.end)
-            late = tiers.buffer.search(since, query.vector, ~since.hidden, depth)
-            items = _name_items(tiers, query, *_merged([newest, settled, taken_up, late]))
+            late = tiers.buffer.search(since, query.vector, _eligible_of(tiers, since, None), depth)
+            items = _name_items(tiers, query, [*newest.scored, *settled.scored, *taken_up.scored, *late.scored])
         if _is_final(items, query.k, (newest, settled, late)):
             return Found(items, [] if passed is None else passed.unknown_attributes)
         if passed is not None and reach.slots is None:
@@ -111,7 +111,7 @@ def search(tiers: Tiers, query: Query) -> Found:
 
 def _is_final(items: list[FoundItem], k: int, parts: Sequence[Candidates]) -> bool:
     """Whether nothing that was not looked at may be better than the last item: of each part, what scores lower."""
-    unseen = [part.scores.min(initial=math.inf) for part in parts if not part.complete]
+    unseen = [min(part.scored, default=(math.inf, 0))[0] for part in parts if not part.complete]
     return not unseen or (len(items) >= k and items[k - 1].score >= max(unseen))
 
 
@@ -140,14 +140,16 @@ def _check(tiers: Tiers, query: Query) -> None:
     dimension = tiers.generation.dimension
     if query.vector.shape != (dimension,):
         raise InputError(f"the vector must have {dimension} numbers, not shape {query.vector.shape}", code="bad_vector")
-    # One number tells of all: the sum of a unit vector does not overflow, and what is not finite stays so.
-    if not math.isfinite(query.vector.sum()):
+    # One number tells of all: that of a unit vector does not overflow, and what is not finite stays so.
+    if not math.isfinite(query.vector.dot(query.vector)):
         raise InputError("the vector must be finite", code="bad_vector")
     if query.k < 1:
         raise InputError(f"k must be at least 1, not {query.k}", code="bad_k")
 
 
 def _eligible_of(tiers: Tiers, view: BufferView, passed: Passed | None) -> BoolArray:
+    if not len(view.hidden):
+        return view.hidden
     shown = ~view.hidden
     return shown if passed is None else shown & shown_by(view.ordinals, passed.numbers, tiers.id_map)
 
@@ -162,36 +164,25 @@ def _taken_up_since(tiers: Tiers, count: int, vector: Float32Array) -> tuple[Can
     if not rows:
         return NOTHING, looked_at
     scores = final_scores(np.stack(list(rows.values())), vector)
-    return Candidates(np.array(list(rows), np.int64), scores, True), looked_at
+    return Candidates(list(zip(scores, rows, strict=True)), True), looked_at
 
 
-def _merged(parts: list[Candidates]) -> tuple[Int64Array, Float64Array]:
-    """Ordinals with their scores, best first."""
-    parts = [part for part in parts if len(part.ordinals)] or parts[:1]
-    ordinals, scores = parts[0].ordinals, parts[0].scores
-    if len(parts) > 1:
-        ordinals = np.concatenate([part.ordinals for part in parts])
-        scores = np.concatenate([part.scores for part in parts])
-    order = np.argsort(-scores, kind="stable")
-    return ordinals[order], scores[order]
-
-
-def _name_items(tiers: Tiers, query: Query, ordinals: Int64Array, scores: Float64Array) -> list[FoundItem]:
-    """The k best items behind these pictures, as they are now; the lock is held."""
+def _name_items(tiers: Tiers, query: Query, scored: list[tuple[float, int]]) -> list[FoundItem]:
+    """The k best items behind these pictures, best first, as they are now; the lock is held."""
     items, pictures = tiers.id_map.items, tiers.id_map.pictures
-    there = pictures.findable(ordinals)
-    slots = ordinals[there] & SLOT_MASK
-    owners = pictures.owners.values[slots].tolist()
-    more = pictures.more_owners
-    findable = items.findable.values
+    more, findable = pictures.more_owners, items.findable.values.item
     found: dict[int, FoundItem] = {}
     asked = query.wanted is not None or query.exclude is not None
     last_score = 0.0
-    for slot, owner, score in zip(slots.tolist(), owners, scores[there].tolist(), strict=True):
+    for score, ordinal in sorted(scored, key=SCORE, reverse=True):
         if score < last_score and len(found) >= query.k:
             break
+        owner = pictures.shown_by(ordinal)
+        if owner is None:
+            continue
+        slot = ordinal & SLOT_MASK
         for number in (owner, *more[slot]) if slot in more else (owner,):
-            if number in found or not findable[number]:
+            if number in found or not findable(number):
                 continue
             item = FoundItem(items.ids[number], score, items.attributes[number])
             if not asked or _passes(item, query):

@@ -78,6 +78,5 @@ def recall(
             scores[~eligible] = -2
         best = set(ordinals_of(np.argsort(-scores)[:K]).tolist())
         found = found_by(graph, query, **how)
-        order = np.argsort(-found.scores, kind="stable")[:K]
-        hits += len(best & set(found.ordinals[order].tolist()))
+        hits += len(best & set(found.best(K)))
     return hits / (K * len(queries))

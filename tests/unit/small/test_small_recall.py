@@ -33,7 +33,8 @@ def test_exact(graph: SmallGraph, rows: np.ndarray) -> None:
 
 def test_scores_are_those_of_the_originals(graph: SmallGraph, rows: np.ndarray) -> None:
     found = found_by(graph, rows[COUNT])
-    assert np.array_equal(found.scores, final_scores(rows[found.ordinals & 0xFFFFFFFF], rows[COUNT]))
+    scores = final_scores(rows[np.array(found.ordinals) & 0xFFFFFFFF], rows[COUNT])
+    assert found.scored == list(zip(scores, found.ordinals, strict=True))
 
 
 def test_codes_alone_would_not_do(graph: SmallGraph, rows: np.ndarray) -> None:

@@ -41,7 +41,7 @@ def test_the_same_and_goes_on(rows: np.ndarray, written: Path) -> None:
     assert np.array_equal(graph.vectors(everywhere), rows[everywhere])
     put(graph, rows[COUNT:])
     assert np.array_equal(graph.vectors(np.arange(COUNT, COUNT + QUERIES)), rows[COUNT:])
-    assert found_by(graph, rows[COUNT]).ordinals[found_by(graph, rows[COUNT]).scores.argmax()] == ordinals_of(COUNT)
+    assert found_by(graph, rows[COUNT]).best(1) == [ordinals_of(COUNT)]
     assert recall(graph, rows, rows[COUNT:]) >= 0.97
 
     graph.write(written.with_name("second"))

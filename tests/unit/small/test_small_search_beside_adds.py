@@ -30,7 +30,7 @@ def test_beside_adds(tmp_path: Path) -> None:
             if one < len(graph):
                 found = found_by(graph, rows[one])
                 searched += 1
-                if int(ordinals_of(one)) not in found.ordinals.tolist():
+                if int(ordinals_of(one)) not in found.ordinals:
                     missed.append(one)
 
     searchers = [threading.Thread(target=search) for _ in range(2)]

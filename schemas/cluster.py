@@ -47,6 +47,7 @@ class Generation(msgspec.Struct, frozen=True, kw_only=True, tag="generation"):
     ef_construction: int = 100
     ef_search: int = 128
     storage: Storage = "fp16"
+    replicas: int = 1
     status: GenerationStatus = "serving"
     topic_id: str = ""
 
@@ -54,13 +55,34 @@ class Generation(msgspec.Struct, frozen=True, kw_only=True, tag="generation"):
         return f"generation/{self.name}"
 
 
+class Move(msgspec.Struct, frozen=True, kw_only=True, order=True):
+    """One replica of a shard on its way from one node to another.
+
+    Without a source it is one more replica, without a target one less.
+    """
+
+    generation: str
+    shard: int
+    source: str = ""
+    target: str = ""
+
+    def __str__(self) -> str:
+        way = f"{self.source or '(new)'} -> {self.target or '(dropped)'}"
+        return f"{self.generation}/{self.shard} {way}"
+
+
 class Placement(msgspec.Struct, frozen=True, kw_only=True, tag="placement"):
-    """Which nodes should hold each shard: generation -> a list of node ids per shard; `serving` is what is searched."""
+    """Which nodes should hold each shard: generation -> a list of node ids per shard; `serving` is what is searched.
+
+    While a replica moves, both its nodes are in the shard's list and `moves` has what is under way, so that whoever
+    reads it can go on with it or undo it.
+    """
 
     epoch: int
     writer: str
     serving: str
     shards: dict[str, list[list[str]]]
+    moves: list[Move] = []
 
     def key(self) -> str:
         return f"placement/{self.epoch}/{self.writer}"

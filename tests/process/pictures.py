@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw
 
 
 def picture(seed: int | str, size: tuple[int, int] = (64, 64)) -> Image.Image:
-    """A picture of coloured shapes that only this seed gives."""
+    """A picture of coloured shapes that only this seed gives; never one colour all over."""
     chance = random.Random(f"picture-{seed}")
 
     def colour() -> tuple[int, int, int]:
@@ -21,6 +21,9 @@ def picture(seed: int | str, size: tuple[int, int] = (64, 64)) -> Image.Image:
         width, height = chance.randrange(4, size[0]), chance.randrange(4, size[1])
         shape = draw.ellipse if chance.random() < 0.5 else draw.rectangle
         shape((x, y, x + width, y + height), fill=colour())
+    if all(low == high for low, high in image.getextrema()):
+        # One in some thousand: the last shape covers all, and a blank picture would be refused.
+        draw.rectangle((0, 0, size[0] // 2, size[1]), fill=colour())
     return image
 
 

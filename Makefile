@@ -6,6 +6,9 @@ GPU := $(shell command -v nvidia-smi >/dev/null 2>&1 && nvidia-smi -L >/dev/null
 STAMP := $(VENV)/.installed-$(GPU)
 PYTEST := $(BIN)/python -m pytest
 UNIT := $(PYTEST) tests/unit -n auto --maxprocesses 4
+# Tests with processes of their own mostly wait for them, so that three at once do not need three cores; tests/conftest.py
+# says which stay together and which come first.
+TOGETHER := -n 3 --dist loadfile --no-loadscope-reorder
 
 .PHONY: help setup lock demo check test unit process broker kafka browser screenshots soak bench clean
 
@@ -42,17 +45,17 @@ test: check     ## check, then every test
 	@tests/browser/setup.sh $(VENV)/browser-tests
 	@tests/broker/setup.sh $(BIN)/python
 	$(UNIT)
-	$(PYTEST) tests --ignore tests/unit
+	$(PYTEST) tests --ignore tests/unit $(TOGETHER)
 
 unit: setup     ## the pure, fast tests alone
 	$(UNIT)
 
 process: setup  ## the tests with real processes alone
-	$(PYTEST) tests/process
+	$(PYTEST) tests/process $(TOGETHER)
 
 broker: setup   ## the tests on a real Apache Kafka alone (Java 17 and Maven: installed where that is possible)
 	@tests/broker/setup.sh $(BIN)/python
-	$(PYTEST) tests/broker
+	$(PYTEST) tests/broker $(TOGETHER)
 
 kafka: setup    ## one durable Apache Kafka alone, under .lookalive/kafka; it prints where it listens
 	@tests/broker/setup.sh $(BIN)/python
@@ -60,7 +63,7 @@ kafka: setup    ## one durable Apache Kafka alone, under .lookalive/kafka; it pr
 
 browser: setup  ## the tests of the page alone, in Debian's Chromium (installed where that is possible)
 	@tests/browser/setup.sh $(VENV)/browser-tests
-	$(PYTEST) tests/browser
+	$(PYTEST) tests/browser $(TOGETHER)
 
 screenshots: setup  ## take the README's pictures of the page from a demo that runs
 	$(BIN)/python tests/browser/screenshots.py ops/docs/screenshots

@@ -2,6 +2,7 @@
 
 import gc
 import shutil
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +28,9 @@ GRAPH, POSITIONS, BUFFER, ITEMS = "graph.faiss", "positions.npy", "buffer.npz", 
 ORIGINALS = "originals"
 # So many items are named at a time.
 BATCH = 8192
+# NumPy reads an array's header with `ast.literal_eval`. CPython 3.11 counts the depth of what that builds in one place
+# for all threads: two of them at once can end in "SystemError: AST constructor recursion depth mismatch".
+_ONE_READS_ARRAYS = threading.Lock()
 
 log = structlog.get_logger()
 
@@ -71,9 +75,10 @@ def load_snapshot(
 
 
 def _read_tiers(folder: Path, generation: Generation, buffer_capacity: int, originals: Path) -> Tiers:
-    positions: Int64Array = np.load(folder / POSITIONS)
-    with np.load(folder / BUFFER) as fresh:
-        ordinals, vectors = fresh["ordinals"], fresh["vectors"].astype(np.float32)
+    with _ONE_READS_ARRAYS:
+        positions: Int64Array = np.load(folder / POSITIONS)
+        with np.load(folder / BUFFER) as fresh:
+            ordinals, vectors = fresh["ordinals"], fresh["vectors"].astype(np.float32)
     graph = load_graph(generation, originals, folder / GRAPH, positions)
     tiers = Tiers(generation, max(buffer_capacity, len(ordinals)), originals, graph)
     for ordinal, vector in zip(ordinals.tolist(), vectors, strict=True):

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 import uuid
+import weakref
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,8 +22,9 @@ from confluent_kafka.admin import AdminClient
 
 from ops.child import Child
 from ops.kafka_jars import java_command, kafka_jars
+from ops.ports import port_of, reserve_port
 from ops.stop_signal import stopped_by_signals
-from schemas.errors import LogError, LookaliveError, NotReady
+from schemas.errors import LogError, LookaliveError, NotReady, SettingsError
 from schemas.kafka_clients import MAX_MESSAGE_BYTES, common_config
 from schemas.settings import MIB, KafkaSettings
 
@@ -33,6 +35,8 @@ STOP_TIMEOUT_S, FORMAT_TIMEOUT_S = 3.5, 60.0
 REGISTRATION_MS = 15_000
 LOOK_S, ASK_S = 0.2, 2.0
 HEAP = ("-Xms128m", "-Xmx512m")
+# What ends at once need not be compiled well.
+SHORT_LIVED = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
 # Warnings, and how far the start has come; the rest of Kafka's log is of use to nobody here.
 _LOGGING = """\
 status = error
@@ -63,13 +67,13 @@ class LocalKafka:
         self._folder, self._users = folder, dict(users or {})
         java, jars = java_command(), kafka_jars()
         folder.mkdir(parents=True, exist_ok=True)
-        self.port, self._controller_port = self._ports()
+        self.port, self._controller_port = self._reserve()
         self._properties = folder / "server.properties"
         self._properties.write_text("".join(f"{name}={value}\n" for name, value in self._config().items()))
         (folder / "log4j2.properties").write_text(_LOGGING)
-        self._java = [java, *HEAP, f"-Dlog4j2.configurationFile={folder / 'log4j2.properties'}", "-cp", f"{jars}/*"]
-        self._format()
-        self.child = Child("broker", [*self._java, "kafka.Kafka", str(self._properties)], os.environ, log_path)
+        options = [*HEAP, f"-Dlog4j2.configurationFile={folder / 'log4j2.properties'}", "-cp", f"{jars}/*"]
+        self._format([java, *SHORT_LIVED, *options])
+        self.child = Child("broker", [java, *options, "kafka.Kafka", str(self._properties)], os.environ, log_path)
 
     @property
     def bootstrap_servers(self) -> str:
@@ -168,16 +172,15 @@ class LocalKafka:
         }
         return config | _log_in(self._users)
 
-    def _ports(self) -> tuple[int, int]:
-        """The ports of last time, so that producers find it again; others where somebody has taken them."""
-        with socket.socket() as first, socket.socket() as second:
-            for probe, wanted in zip((first, second), self._last_ports(), strict=True):
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                try:
-                    probe.bind((HOST, wanted))
-                except OSError:
-                    probe.bind((HOST, 0))
-            return first.getsockname()[1], second.getsockname()[1]
+    def _reserve(self) -> tuple[int, int]:
+        """The ports of last time, so that producers find it again; others where somebody has taken them.
+
+        They stay its own, also while it is down, as long as this object lives.
+        """
+        reserved = [_reserve_if_free(wanted) for wanted in self._last_ports()]
+        for port in reserved:
+            weakref.finalize(self, port.close)
+        return port_of(reserved[0]), port_of(reserved[1])
 
     def _last_ports(self) -> tuple[int, int]:
         try:
@@ -186,16 +189,29 @@ class LocalKafka:
         except (OSError, ValueError, IndexError):
             return 0, 0
 
-    def _format(self) -> None:
+    def _format(self, java: list[str]) -> None:
         """Give the folder a cluster's identity, once in its life."""
         (self._folder / "ports").write_text(f"{self.port} {self._controller_port}\n")
         if (self._folder / "log" / "meta.properties").exists():
             return
-        cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        command = [*self._java, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(self._properties)]
+        command = [*java, "kafka.tools.StorageTool", "format", "-t", new_cluster_id(), "-c", str(self._properties)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=FORMAT_TIMEOUT_S, check=False)
         if done.returncode != 0:
             raise LogError(f"Apache Kafka could not prepare {self._folder}: {(done.stdout + done.stderr)[-500:]}")
+
+
+def new_cluster_id() -> str:
+    """Sixteen random bytes in base64; as with Kafka's own, none begins like an option of its tools, with a dash."""
+    while (cluster := urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")).startswith("-"):
+        pass
+    return cluster
+
+
+def _reserve_if_free(port: int) -> socket.socket:
+    try:
+        return reserve_port(HOST, port)
+    except SettingsError:
+        return reserve_port(HOST)
 
 
 def _log_in(users: Mapping[str, str]) -> dict[str, str]:

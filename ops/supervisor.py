@@ -16,6 +16,7 @@ from ops.embedded_broker import BrokerProcess, start_embedded_broker
 from ops.endpoints import Endpoints, endpoints_path, running_where, write_endpoints
 from ops.installation import FIRST_GENERATION, install
 from ops.local_kafka import LocalKafka
+from ops.ports import port_of, reserve_port
 from schemas.errors import EXIT_CONFIG, EXIT_GAP, LookaliveError, SettingsError
 from schemas.kafka_settings import LOCAL
 from schemas.settings import Settings, environment_of
@@ -53,6 +54,7 @@ class Supervisor:
         self._local: LocalKafka | None = None
         self._children: dict[str, Child] = {}
         self._lock: IO[bytes] | None = None
+        self._ports: list[socket.socket] = []
         self.settings = settings
         self.endpoints: Endpoints | None = None
 
@@ -100,20 +102,21 @@ class Supervisor:
         for broker in (self._broker, self._local):
             if broker is not None:
                 broker.stop()
+        for port in self._ports:
+            port.close()
         if self._lock is not None:
             endpoints_path(self.settings.data_path).unlink(missing_ok=True)
             self._lock.close()
-        self._children, self._broker, self._local, self._lock = {}, None, None, None
+        self._children, self._ports, self._broker, self._local, self._lock = {}, [], None, None, None
 
     def _start(self) -> Endpoints:
         self._lock = lock_data_folder(self._asked.data_path)
-        check_port_is_free(self._asked.router.host, self._asked.router.port)
+        router_port = self._reserve(self._asked.router.host, self._asked.router.port)
         self.settings = self._with_kafka()
         names = [f"n{i + 1}" for i in range(self.settings.node.count)]
         view = install(self.settings, names)
         assert view.installation is not None
-        node_ports = {name: free_port(self.settings.node.host) for name in names}
-        router_port = self.settings.router.port or free_port(self.settings.router.host)
+        node_ports = {name: self._reserve(self.settings.node.host) for name in names}
         self.settings = replace_in(self.settings, "router", port=router_port)
         for name, port in node_ports.items():
             self._launch(f"node/{name}", "node", replace_in(self.settings, "node", id=name, port=port))
@@ -121,6 +124,11 @@ class Supervisor:
         self._launch("router", "router", self.settings)
         self._node_urls = {name: f"http://{self.settings.node.host}:{port}" for name, port in node_ports.items()}
         return self._write_endpoints()
+
+    def _reserve(self, host: str, port: int = 0) -> int:
+        """A port that a role finds free at its start and at every other."""
+        self._ports.append(reserve_port(host, port))
+        return port_of(self._ports[-1])
 
     def _with_kafka(self) -> Settings:
         settings = self._asked
@@ -193,30 +201,6 @@ class Supervisor:
 def replace_in(settings: Settings, section: str, **values: object) -> Settings:
     """The settings with some values of one section replaced."""
     return msgspec.structs.replace(settings, **{section: msgspec.structs.replace(getattr(settings, section), **values)})
-
-
-def free_port(host: str) -> int:
-    """A port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])
-
-
-def check_port_is_free(host: str, port: int) -> None:
-    """Find out before anything is started.
-
-    Raises:
-        SettingsError: somebody listens there already.
-    """
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            raise SettingsError(
-                f"port {port} on {host} cannot be used: {error.strerror}; choose another with --port "
-                "(`make demo PORT=8081`), or 0 for any"
-            ) from error
 
 
 def lock_data_folder(data_path: Path) -> IO[bytes]:

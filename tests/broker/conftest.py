@@ -17,10 +17,12 @@ from schemas.settings import KafkaSettings, load_settings
 from tests.process.conftest import start_system  # noqa: F401  a fixture
 
 NAMED = "LOOKALIVE_KAFKA__BOOTSTRAP_SERVERS"
+# A broker that lives for a minute spends more on compiling itself well than it ever gets back.
+JVM_OPTIONS = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 
 
 @pytest.fixture(scope="session")
-def java() -> None:
+def java() -> Iterator[None]:
     """Whoever asks for it needs Java and Kafka's jars."""
     try:
         java_command()
@@ -29,6 +31,9 @@ def java() -> None:
         if os.environ.get("CI"):
             pytest.fail(f"continuous integration must run these tests: {error.message}")
         pytest.skip(f"no Apache Kafka here: {error.message}")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JAVA_TOOL_OPTIONS", JVM_OPTIONS)
+        yield
 
 
 @pytest.fixture

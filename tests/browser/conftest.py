@@ -74,13 +74,14 @@ def chromium_path() -> str:
     return path
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def playwright_api(chromium_path: str) -> Iterator[Playwright]:
+    """Playwright for one file only: its event loop runs in the thread until it stops, and no other can meanwhile."""
     with sync_playwright() as api:
         yield api
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(playwright_api: Playwright, chromium_path: str) -> Iterator[Browser]:
     launched = playwright_api.chromium.launch(
         executable_path=chromium_path, args=["--no-sandbox", "--disable-dev-shm-usage"]

@@ -16,7 +16,10 @@ from urllib.parse import quote
 import pytest
 from confluent_kafka import Producer
 
-START_S, SETTLE_S = 90.0, 120.0
+from ops.child import die_with_parent
+
+# A busy machine may take long to start and to stop. What settles only after LOOKALIVE_STREAM__STALL_S has stood still.
+START_S, SETTLE_S, STOP_S = 180.0, 120.0, 40.0
 POLL_S = 0.1
 
 
@@ -30,7 +33,11 @@ class RunningSystem:
         self.output = data_dir.parent / f"{data_dir.name}.out"
         with self.output.open("wb") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "ops.cli", "up"], env=self.environ, stdout=output, stderr=subprocess.STDOUT
+                [sys.executable, "-m", "ops.cli", "up"],
+                env=self.environ,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                preexec_fn=die_with_parent,  # noqa: PLW1509  a test run that is broken off leaves nothing behind
             )
         try:
             self.wait_ready()
@@ -131,7 +138,7 @@ class RunningSystem:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             try:
-                self.process.wait(20)
+                self.process.wait(STOP_S)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()

@@ -17,6 +17,7 @@ import msgspec
 import numpy as np
 from confluent_kafka import Producer
 
+from ops.child import die_with_parent
 from ops.embedded_broker import BrokerProcess, start_embedded_broker
 from schemas.cluster import Generation, Installation, Placement
 from schemas.cluster_log import publish, read_cluster
@@ -30,7 +31,7 @@ from schemas.vector_record import VectorRecord, encode_vector_record
 from tests.unit.shard.oracle import DIMENSION, MODEL
 
 PARTITIONS, SHARDS = 6, 2
-WAIT_S, POLL_S = 60.0, 0.05
+WAIT_S, POLL_S = 180.0, 0.05
 GENERATION = Generation(name="g1", model="fake", fingerprint=MODEL, dimension=DIMENSION, shards=SHARDS)
 VECTORS = vectors_topic("g1")
 
@@ -70,7 +71,11 @@ class NodeRig:
         environ |= environment_of(self.settings) | {"OMP_NUM_THREADS": "1"}
         with self.output.open("ab") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "index_shards.node.main"], env=environ, stdout=output, stderr=subprocess.STDOUT
+                [sys.executable, "-m", "index_shards.node.main"],
+                env=environ,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                preexec_fn=die_with_parent,  # noqa: PLW1509  a test run that is broken off leaves nothing behind
             )
 
     def kill(self) -> None:
@@ -83,7 +88,7 @@ class NodeRig:
         """SIGTERM the node; its exit status."""
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(15)
+        return self.process.wait(30)
 
     def close(self) -> None:
         """End everything."""

@@ -22,6 +22,7 @@ from PIL import Image
 
 from embedder.models.registry import load_encoder
 from embedder.prepare import prepare_picture
+from ops.child import die_with_parent
 from ops.embedded_broker import BrokerProcess, start_embedded_broker
 from schemas.changes import CatalogChange, decode_change, encode_change
 from schemas.cluster import Generation, Installation, Placement
@@ -35,7 +36,8 @@ from schemas.vector_record import VectorRecord, decode_vector_record
 
 GENERATION = "g1"
 VECTORS = vectors_topic(GENERATION)
-READY_S, SETTLE_S, POLL_S = 60.0, 120.0, 0.05
+READY_S, SETTLE_S, POLL_S = 180.0, 120.0, 0.05
+STOP_S = 30.0
 
 
 class Raw(NamedTuple):
@@ -104,6 +106,7 @@ class Bench:
                 env=environ,
                 stdout=output,
                 stderr=subprocess.STDOUT,
+                preexec_fn=die_with_parent,  # noqa: PLW1509  a test run that is broken off leaves nothing behind
             )
 
     def log(self, worker: str = "1") -> Path:
@@ -146,9 +149,9 @@ class Bench:
         self.workers[worker].wait()
 
     def terminate(self, worker: str = "1") -> int:
-        """SIGTERM; the exit status, which comes within 10 s or never."""
+        """SIGTERM; the exit status."""
         self.workers[worker].send_signal(signal.SIGTERM)
-        return self.workers[worker].wait(10)
+        return self.workers[worker].wait(STOP_S)
 
     def send(self, change: CatalogChange | bytes | None, key: str | None, **extra: Any) -> None:
         """Produce as a plain client does (CRC32 of the key); the oracle learns of it when the broker has it."""

@@ -17,7 +17,7 @@ from schemas.settings import ImageSettings
 from tests.process.pictures import encoded, picture
 
 PICTURE = encoded(picture("bucket"))
-IMAGES = ImageSettings(max_bytes=100_000, fetch_attempts=2, fetch_timeout_s=5.0)
+IMAGES = ImageSettings(max_bytes=100_000, fetch_attempts=2, fetch_timeout_s=30.0)
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from ops.bench.stream_changes import png_url
-from ops.supervisor import free_port
+from ops.ports import port_of, reserve_port
 from schemas.changes import CatalogChange, encode_change
 from schemas.settings import StreamSettings
 from schemas.topics import CHANGES
@@ -25,6 +25,12 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     bench = Bench(tmp_path, partitions=3)
     yield bench
     bench.close()
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    with reserve_port("127.0.0.1") as reserved:
+        yield port_of(reserved)
 
 
 def load(bench: Bench, pictures: list[Picture], start: int) -> None:
@@ -47,13 +53,14 @@ def said_at(port: int) -> str:
         return ""
 
 
-def test_it_holds_says_why_and_goes_on(bench: Bench, tmp_path: Path, small_disk: Callable[[int], SmallDisk]) -> None:
+def test_it_holds_says_why_and_goes_on(
+    bench: Bench, tmp_path: Path, small_disk: Callable[[int], SmallDisk], port: int
+) -> None:
     disk = small_disk(64 * MIB)
     bench.settings = msgspec.structs.replace(bench.settings, data_dir=str(disk.folder))
     pictures = draw_pictures(tmp_path, 5)
     bench.install()
     # It starts, and says why it goes no further, where not even its address can be written.
-    port = free_port("127.0.0.1")
     bench.settings = msgspec.structs.replace(bench.settings, stream=StreamSettings(metrics_port=port))
     disk.fill()
     bench.start()

@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import structlog
-from rocksdict import DBCompactionStyle, FifoCompactOptions, Options, Rdict, WriteBatch
+from rocksdict import BlockBasedOptions, DBCompactionStyle, FifoCompactOptions, Options, Rdict, WriteBatch
 
 from schemas.settings import MIB
 from schemas.unstalled import is_held_back, unstalled
 
 LEAST_BYTES = 2 * MIB
 AGAIN_S = 30.0
+FILTER_BITS = 10.0
 
 log = structlog.get_logger()
 
@@ -122,6 +123,10 @@ def _options(max_bytes: int) -> Options:
     fifo.max_table_files_size = max_bytes
     options.set_compaction_style(DBCompactionStyle.fifo())
     options.set_fifo_compaction_options(fifo)
+    # Without filters, what is not there would be looked for in every file.
+    tables = BlockBasedOptions()
+    tables.set_bloom_filter(FILTER_BITS, False)
+    options.set_block_based_table_factory(tables)
     options.set_write_buffer_size(max(max_bytes // 16, LEAST_BYTES // 16))
     options.set_level_zero_slowdown_writes_trigger(10_000)
     options.set_level_zero_stop_writes_trigger(20_000)

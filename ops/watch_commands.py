@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ops.watch_freshness import Freshness
     from schemas.settings import Settings
 
-watch = typer.Typer(no_args_is_help=True, help="Watch freshness and recall.")
+watch = typer.Typer(no_args_is_help=True, help="Watch freshness, drift and recall.")
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="print JSON, one object per line")]
 OnceFlag = Annotated[bool, typer.Option("--once", help="look once and end")]
@@ -71,6 +71,47 @@ def recall(as_json: JsonFlag = False) -> None:
             ["gen", "shard", "node", "recall@10", "queries"],
             [(r.generation, r.shard, r.node, r.recall_at_10, r.samples) for r in rows],
         )
+
+
+@watch.command()
+def drift(
+    interval: Annotated[float | None, typer.Option(min=0.1, help="look again after so many seconds, for ever")] = None,
+    once: OnceFlag = False,
+    threshold: Annotated[
+        float | None, typer.Option(min=0, help="PSI of lengths or scores for an alarm, else LOOKALIVE_DRIFT__PSI")
+    ] = None,
+    mean_threshold: Annotated[
+        float | None,
+        typer.Option(min=0, help="mean PSI of the dimensions beyond chance, else LOOKALIVE_DRIFT__MEAN_PSI"),
+    ] = None,
+    renew: Annotated[
+        list[str] | None,
+        typer.Option(metavar="SOURCE", help="catalogue or queries: what comes next makes its reference window anew"),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="with --renew: show what would be renewed")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="with --renew: return when the new windows are made")] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Show how far vectors and scores have moved from their reference windows, of the catalogue and of queries.
+
+    PSI is the population stability index: under 0.1 nothing has moved, above 0.25 a lot has. The exit status is 0 when
+    there is no alarm, 1 when there is one, and 3 while no window is full yet; Ctrl-C ends the watch.
+    """
+    from ops.cli import read_settings
+    from ops.watch_drift_commands import renew_references, show_looks
+
+    settings = read_settings()
+    with spoken_errors(as_json):
+        if renew:
+            renew_references(kafka_of(settings), renew, dry_run=dry_run, wait=wait, as_json=as_json)
+            return
+        limits = msgspec.structs.replace(
+            settings.drift,
+            psi=settings.drift.psi if threshold is None else threshold,
+            mean_psi=settings.drift.mean_psi if mean_threshold is None else mean_threshold,
+        )
+        code = show_looks(kafka_of(settings), limits, None if once else interval, as_json)
+    raise typer.Exit(code)
 
 
 def _look(

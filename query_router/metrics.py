@@ -28,6 +28,13 @@ class RouterMetrics:
         self.shards = Counter(
             "lookalive_router_shard_answers", "shards asked, by outcome", ("outcome",), registry=self.registry
         )
+        self.samples = Counter(
+            "lookalive_router_samples",
+            "searches by a picture by what became of telling them in search.events: told, passed_over (more per second "
+            "than are told), dropped (no room) or failed",
+            ("outcome",),
+            registry=self.registry,
+        )
         self.in_flight = Gauge("lookalive_router_queries_in_flight", "queries being answered", registry=self.registry)
         self.writes_in_flight = Gauge(
             "lookalive_router_writes_in_flight", "bodies of changes being read", registry=self.registry

@@ -2,8 +2,6 @@
 
 import asyncio
 
-import numpy as np
-import numpy.typing as npt
 from prometheus_client import CollectorRegistry
 
 from embedder.batcher import EmbeddingWorker
@@ -89,9 +87,7 @@ class QueryEmbedder:
                 raise TooLarge(error.message, **error.details) from error
             raise
 
-    async def embed(
-        self, data: bytes, crop: Crop | None, generation: Generation, until_s: float
-    ) -> npt.NDArray[np.float32]:
+    async def embed(self, data: bytes, crop: Crop | None, generation: Generation, until_s: float) -> Embedded:
         """The unit vector (dimension,) of an encoded picture, by `until_s` of the event loop's clock.
 
         Raises:
@@ -104,11 +100,10 @@ class QueryEmbedder:
             raise NotReady("; ".join(problems), code=NO_EMBEDDER)
         try:
             async with asyncio.timeout_at(until_s):
-                embedded: Embedded = await self._worker.embed(data, crop, wait=False)
+                return await self._worker.embed(data, crop, wait=False)
         except TimeoutError as error:
             raise NotReady("the picture was not embedded in time", code=NO_EMBEDDER) from error
         except VectorInvalid as error:
             raise ImageRejected("the picture shows nothing to be found by", code="image_blank") from error
         except (NotReady, ModelFailed) as error:
             raise NotReady(f"the picture could not be embedded: {error.message}", code=NO_EMBEDDER) from error
-        return embedded.vector

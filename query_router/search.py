@@ -10,12 +10,14 @@ import numpy as np
 import numpy.typing as npt
 import structlog
 
+from embedder.model_queue import Embedded
 from query_router.fan_out import FanOut, ShardAnswer, counts_of
 from query_router.merge import Candidate, merge, page, unknown_to_all
 from query_router.metrics import RouterMetrics
 from query_router.placement_view import Pin, PlacementView
 from query_router.query import Item, Picture, PictureUrl, Query, Vector
 from query_router.query_embedding import QueryEmbedder
+from query_router.search_samples import SearchSamples
 from schemas.errors import Conflict, InputError, NotReady
 from schemas.queries import (
     Hit,
@@ -40,10 +42,14 @@ log = structlog.get_logger()
 
 
 class Wanted(NamedTuple):
-    """What the shards are asked for: unit vectors of shape (n, dimension), and an item to leave out."""
+    """What the shards are asked for: unit vectors of shape (n, dimension), and an item to leave out.
+
+    `picture` is what became of the picture that was searched by.
+    """
 
     vectors: Float32Array
     exclude: str | None = None
+    picture: Embedded | None = None
 
 
 class SearchService:
@@ -56,8 +62,10 @@ class SearchService:
         fan_out: FanOut,
         embedder: QueryEmbedder,
         metrics: RouterMetrics,
+        samples: SearchSamples,
     ) -> None:
         self._settings = settings
+        self._samples = samples
         self._placement = placement
         self._fan_out = fan_out
         self._embedder = embedder
@@ -88,6 +96,8 @@ class SearchService:
                 answer = _answer(query.options, pin, answers)
         took_ms = round((clock() - started_s) * 1000, 3)
         self._note(answer, took_ms)
+        if wanted.picture is not None and _is_telling(query, answer):
+            self._samples.note(answer, wanted.picture)
         return msgspec.structs.replace(answer, took_ms=took_ms)
 
     async def item(self, item_id: str) -> ItemAnswer:
@@ -130,8 +140,8 @@ class SearchService:
 
     async def _embedded(self, data: bytes, query: Query, pin: Pin, until_s: float) -> Wanted:
         with self._metrics.stage("embed"):
-            vector = await self._embedder.embed(data, query.options.crop, pin.generation, until_s)
-        return Wanted(vector[np.newaxis])
+            embedded = await self._embedder.embed(data, query.options.crop, pin.generation, until_s)
+        return Wanted(embedded.vector[np.newaxis], picture=embedded)
 
     def _note(self, answer: SearchAnswer, took_ms: float) -> None:
         """One line for a query that was slow or lacks shards; none for all others."""
@@ -146,6 +156,11 @@ class SearchService:
             shards_failed=shards.failed,
             shards_timed_out=shards.timed_out,
         )
+
+
+def _is_telling(query: Query, answer: SearchAnswer) -> bool:
+    """Whether its best score is that of the picture in the whole index: no canary, no later page, no missing shard."""
+    return not query.canaries and not query.options.offset and answer.shards.ok == answer.shards.total
 
 
 def unit_vector(values: tuple[float, ...], dimension: int) -> Float32Array:

@@ -22,6 +22,7 @@ from query_router.query_embedding import QueryEmbedder
 from query_router.readiness import Readiness
 from query_router.same_origin import same_origin_only
 from query_router.search import SearchService
+from query_router.search_samples import SearchSamples
 from schemas.cluster import ClusterView
 from schemas.errors import SettingsError
 from schemas.settings import Settings
@@ -46,9 +47,12 @@ def build_app(
         fan_out = FanOut(placement, nodes, metrics)
         items = ItemServices(settings, cluster_view, placement, fan_out, notes)
         items.install(app)
-        app[routes.SERVICE] = SearchService(settings.router, placement, fan_out, embedder, metrics)
+        samples = SearchSamples(settings.kafka, settings.drift.queries_per_s, cluster_view, metrics)
+        samples.start()
+        app[routes.SERVICE] = SearchService(settings.router, placement, fan_out, embedder, metrics, samples)
         app[LIVE] = LiveFeed(placement, nodes, settings.router.max_listeners, notes.heard)
         yield
+        samples.stop()
         await items.close()
         await nodes.close()
 

@@ -9,10 +9,12 @@ import msgspec
 
 from schemas.change_schema import EXAMPLES, change_body
 from schemas.cluster import Generation, Installation, NodeReport, Placement
+from schemas.drift_records import DriftReference, DriftRenewal, DriftReport
 from schemas.item_state import ItemState
 from schemas.rejects import Reject
 from schemas.retries import Retry
-from schemas.topics import CHANGES, CLUSTER, REJECTS, RETRIES, SEARCH_EVENTS, STATES, TopicSpec, base_topics
+from schemas.search_events import Impression
+from schemas.topics import CHANGES, CLUSTER, DRIFT, REJECTS, RETRIES, SEARCH_EVENTS, STATES, TopicSpec, base_topics
 from schemas.vector_record import LAYOUT_VERSION
 
 VERSION = "1"
@@ -20,6 +22,7 @@ JSON_TYPE, BINARY_TYPE = "application/json", "application/octet-stream"
 VECTORS = "vectors.{generation}"
 _REFS = "#/components/schemas/{name}"
 _CLUSTER_RECORDS: tuple[type[msgspec.Struct], ...] = (Installation, Generation, Placement, NodeReport)
+_DRIFT_RECORDS: tuple[type[msgspec.Struct], ...] = (DriftReference, DriftReport, DriftRenewal)
 
 _ITEM_KEY = "the item's id, in the partition that Kafka's murmur2 of it gives"
 _CHANNELS: dict[str, tuple[str, str, str]] = {
@@ -30,6 +33,7 @@ _CHANNELS: dict[str, tuple[str, str, str]] = {
     RETRIES: ("catalogRetries", "Items whose pictures could not be fetched and are tried again.", _ITEM_KEY),
     SEARCH_EVENTS: ("searchEvents", "What was shown to users, and what they did with it.", "the query's id"),
     CLUSTER: ("clusterState", "The installation, its generations, placements and nodes.", "the record's own key"),
+    DRIFT: ("driftState", "Reference windows of vectors and scores, and how it is now.", "the record's own key"),
 }
 
 
@@ -90,13 +94,14 @@ def _messages() -> dict[str, Any]:
         CHANGES: (f"{nullable}, and deletes the item its key names.", _ref("CatalogChange")),
         STATES: (f"{nullable} of an item that was deleted long ago.", _ref("ItemState")),
         REJECTS: ("", _ref("Reject")),
-        CLUSTER: ("", {"oneOf": [_ref(str(record.__name__)) for record in _CLUSTER_RECORDS]}),
+        CLUSTER: ("", _one_of(_CLUSTER_RECORDS)),
+        DRIFT: ("", _one_of(_DRIFT_RECORDS)),
         VECTORS: (
             f"One byte of layout version ({LAYOUT_VERSION}), then MessagePack: see schemas/vector_record.py.",
             {"type": "string", "format": "binary"},
         ),
         RETRIES: ("", _ref("Retry")),
-        SEARCH_EVENTS: ("", {"type": "object"}),
+        SEARCH_EVENTS: ("", _ref("Impression")),
     }
     messages: dict[str, Any] = {}
     for topic, (note, payload) in payloads.items():
@@ -113,8 +118,13 @@ def _messages() -> dict[str, Any]:
 
 
 def _schemas() -> dict[str, Any]:
-    _, components = msgspec.json.schema_components((ItemState, Reject, Retry, *_CLUSTER_RECORDS), ref_template=_REFS)
+    types = (ItemState, Reject, Retry, Impression, *_CLUSTER_RECORDS, *_DRIFT_RECORDS)
+    _, components = msgspec.json.schema_components(types, ref_template=_REFS)
     return {"CatalogChange": change_body(), **{name: _draft_07(schema) for name, schema in components.items()}}
+
+
+def _one_of(records: tuple[type[msgspec.Struct], ...]) -> dict[str, Any]:
+    return {"oneOf": [_ref(str(record.__name__)) for record in records]}
 
 
 def _ref(name: str) -> dict[str, Any]:

@@ -140,6 +140,17 @@ class ClusterView:
         """The generation that is searched, once both it and a placement are known."""
         return None if self.placement is None else self.generations.get(self.placement.serving)
 
+    def held_by(self, node: str) -> set[tuple[str, int]]:
+        """The shards that this node should hold, of generations that are known and not retired."""
+        placed = {} if self.placement is None else self.placement.shards
+        return {
+            (name, number)
+            for name, shards in placed.items()
+            if (known := self.generations.get(name)) is not None and known.status != "retired"
+            for number, nodes in enumerate(shards)
+            if node in nodes
+        }
+
     def replicas(self, generation: str, shard: int) -> list[NodeReport]:
         """The nodes that should hold this shard and say that they serve it."""
         placed = [] if self.placement is None else self.placement.shards.get(generation, [])

@@ -50,8 +50,9 @@ class ShardStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NodeStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """A node and every shard it holds or should hold."""
+    """A node and every shard it holds or should hold; `epoch` is the newest placement that it has read."""
 
     node: str
     pid: int
     shards: list[ShardStatus]
+    epoch: int = 0

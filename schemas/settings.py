@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Meta
 
 from schemas.cluster import STORAGE_TEXT, Storage
+from schemas.drift_settings import DriftSettings
 from schemas.errors import SettingsError
 from schemas.kafka_settings import KafkaSettings as KafkaSettings  # noqa: PLC0414  everyone asks here
 from schemas.retry_settings import RetrySettings
@@ -78,6 +79,7 @@ class ImageSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 class IndexSettings(msgspec.Struct, frozen=True, kw_only=True):
     shards: Annotated[int, _doc("shards of a new generation"), Meta(ge=1)] = 3
+    replicas: Annotated[int, _doc("nodes that hold each shard of a new generation"), Meta(ge=1)] = 1
     m: Annotated[int, _doc("links per vertex of the HNSW graph; small storage: 14 at most"), Meta(ge=4, le=128)] = 32
     ef_construction: Annotated[int, _doc("candidates while inserting"), Meta(ge=8)] = 100
     ef_search: Annotated[int, _doc("candidates while searching"), Meta(ge=8)] = 128
@@ -143,8 +145,8 @@ class RouterSettings(msgspec.Struct, frozen=True, kw_only=True):
 class StreamSettings(msgspec.Struct, frozen=True, kw_only=True):
     id: Annotated[str, _doc("the worker's name; its table lies under <data_dir>/stream/<id>")] = "1"
     agents: Annotated[
-        tuple[str, ...], _doc("what the worker runs: merge, embed or both, comma-separated; each may scale by itself")
-    ] = ("merge", "embed")
+        tuple[str, ...], _doc("what the worker runs, comma-separated: merge, embed, drift; each may scale by itself")
+    ] = ("merge", "embed", "drift")
     batch_size: Annotated[int, _doc("item states taken at once by the embed agent"), Meta(ge=1)] = 64
     batch_wait_ms: Annotated[float, _doc("how long the embed agent waits for a batch to fill"), Meta(ge=0)] = 20.0
     window: Annotated[int, _doc("item states taken and not yet acknowledged by the embed agent"), Meta(ge=1)] = 4096
@@ -193,6 +195,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     router: RouterSettings = RouterSettings()
     stream: StreamSettings = StreamSettings()
     retries: RetrySettings = RetrySettings()
+    drift: DriftSettings = DriftSettings()
     debezium: DebeziumSettings = DebeziumSettings()
     log: LogSettings = LogSettings()
 

@@ -10,6 +10,7 @@ REJECTS = "catalog.rejects"
 RETRIES = "catalog.retries"
 SEARCH_EVENTS = "search.events"
 CLUSTER = "cluster.state"
+DRIFT = "drift.state"
 
 MERGE_GROUP = "lookalive.merge"
 
@@ -40,6 +41,11 @@ def embed_group(generation: str) -> str:
 def retry_group(generation: str) -> str:
     """The group under which the embed workers of a generation commit how far they are done with `catalog.retries`."""
     return f"lookalive.retries.{generation}"
+
+
+def drift_group(generation: str) -> str:
+    """The consumer group that measures how this generation's vectors drift."""
+    return f"lookalive.drift.{generation}"
 
 
 def shard_group(generation: str, shard: int, node: str) -> str:
@@ -73,6 +79,7 @@ def base_topics(partitions: int) -> list[TopicSpec]:
         TopicSpec(RETRIES, partitions, kept),
         TopicSpec(SEARCH_EVENTS, partitions, kept),
         TopicSpec(CLUSTER, 1, compacted),
+        TopicSpec(DRIFT, 1, compacted),
     ]
 
 

@@ -1,5 +1,6 @@
 """The binary value of `vectors.<generation>`: what one item looks like in one embedding space."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -25,7 +26,9 @@ class VectorRecord(msgspec.Struct, frozen=True, array_like=True):
     """The vectors of an item's pictures, as of the pictures' stamp; no vectors at all is a delete marker.
 
     `vectors` are little-endian fp16, one row of `dimension` numbers per picture, in the order of `fingerprints` (of the
-    decoded pixels, so that identical pictures are known as such). `model` names the embedding space.
+    decoded pixels, so that identical pictures are known as such). `model` names the embedding space. `norms` are
+    little-endian fp32: the vectors' lengths before they were made unit vectors; empty in records from before they were
+    kept.
     """
 
     image_at: Stamp
@@ -34,6 +37,7 @@ class VectorRecord(msgspec.Struct, frozen=True, array_like=True):
     fingerprints: tuple[bytes, ...] = ()
     vectors: bytes = b""
     times: StageTimes = StageTimes()
+    norms: bytes = b""
 
     @property
     def is_delete(self) -> bool:
@@ -45,14 +49,25 @@ class VectorRecord(msgspec.Struct, frozen=True, array_like=True):
         halves = np.frombuffer(self.vectors, dtype="<f2")
         return halves.reshape(len(self.fingerprints), self.dimension).astype(np.float32)
 
+    def lengths(self) -> Float32Array:
+        """The vectors' lengths before they were made unit vectors: float32 (pictures,), NaN where not known."""
+        if len(self.norms) != 4 * len(self.fingerprints):
+            return np.full(len(self.fingerprints), np.nan, np.float32)
+        return np.frombuffer(self.norms, dtype="<f4")
+
 
 _decoder = msgspec.msgpack.Decoder(VectorRecord)
 
 
 def make_vector_record(
-    image_at: Stamp, model: str, fingerprints: tuple[bytes, ...], vectors: Float32Array, times: StageTimes
+    image_at: Stamp,
+    model: str,
+    fingerprints: tuple[bytes, ...],
+    vectors: Float32Array,
+    times: StageTimes,
+    lengths: Sequence[float] = (),
 ) -> VectorRecord:
-    """A record of float32 unit vectors of shape (pictures, dimension), kept as fp16.
+    """A record of float32 unit vectors of shape (pictures, dimension), kept as fp16, and of their lengths before.
 
     Raises:
         ValueError: a vector is not finite, not of unit length (within 1 %), or their count is not the pictures'.
@@ -62,7 +77,9 @@ def make_vector_record(
     norms = np.linalg.norm(vectors, axis=1)
     if not np.all(np.abs(norms - 1.0) < 0.01):
         raise ValueError(f"vectors must have unit length, not {norms.tolist()}")
-    return VectorRecord(image_at, model, vectors.shape[1], fingerprints, vectors.astype("<f2").tobytes(), times)
+    norms_kept = np.asarray(lengths, dtype="<f4").tobytes()
+    halves = vectors.astype("<f2").tobytes()
+    return VectorRecord(image_at, model, vectors.shape[1], fingerprints, halves, times, norms_kept)
 
 
 def encode_vector_record(record: VectorRecord) -> bytes:

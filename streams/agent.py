@@ -1,7 +1,6 @@
 """What both Faust agents share: taking records in order, acknowledging them late, starting and stopping."""
 
 import asyncio
-import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
@@ -14,6 +13,7 @@ from schemas.settings import KafkaSettings
 from streams.delivery import Delivery
 from streams.disk_hold import DiskHold
 from streams.endings import end_now
+from streams.faust_app import leave_group
 from streams.gaps import OffsetWatch, first_kept, read_positions
 from streams.in_flight import InFlight
 from streams.metrics import StreamMetrics
@@ -107,15 +107,7 @@ class Agent(ABC):
                 await self._in_flight.drained()
         except TimeoutError:
             log.warning("not_drained", agent=self.name, records=len(self._in_flight))
-        # What is buffered inside Faust was not taken: it is read again by whoever comes next.
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # it is meant to be read late
-            self.app.conf.stream_wait_empty = False
-        try:
-            async with asyncio.timeout(STOP_S):
-                await self.app.stop()
-        except TimeoutError:
-            log.warning("group_not_left", agent=self.name)
+        await leave_group(self.app, self.name, STOP_S)
         self._delivery.stop()
 
     def not_ready(self) -> str | None:

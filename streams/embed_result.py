@@ -196,7 +196,8 @@ class EmbedResults:
             embedded_us=max(e.embedded_us for e in good),
         )
         vectors = np.stack([e.vector for e in good])
-        return make_vector_record(task.stamp, self._model, tuple(e.fingerprint for e in good), vectors, times)
+        fingerprints, lengths = tuple(e.fingerprint for e in good), [e.norm for e in good]
+        return make_vector_record(task.stamp, self._model, fingerprints, vectors, times, lengths)
 
 
 def task_of(retry: Retry) -> Task:

@@ -1,8 +1,11 @@
 """How our Faust apps are configured, in one place: raw bytes in and out, nothing created, nothing served."""
 
+import asyncio
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import structlog
 
 from schemas.kafka_clients import MAX_MESSAGE_BYTES
 from schemas.kafka_security import ssl_context, uses_sasl
@@ -20,6 +23,8 @@ LINGER_S = 0.005
 PRODUCER_PATIENCE_S = 86_400.0
 # A broker that just came back may not name its topics yet, and the group waits until it has asked again.
 METADATA_AGE_MS = 3000
+
+log = structlog.get_logger()
 
 
 def make_app(group: str, kafka: KafkaSettings, folder: Path, *, plain: bool = False) -> "faust.App":
@@ -69,6 +74,21 @@ def make_app(group: str, kafka: KafkaSettings, folder: Path, *, plain: bool = Fa
     if not plain:
         app.transport = PromptTransport(app.conf.broker_consumer, app)
     return app
+
+
+async def leave_group(app: "faust.App", agent: str, within_s: float) -> None:
+    """Stop an app within so many seconds, broker or no broker.
+
+    What is buffered inside Faust was not taken: it is read again by whoever comes next.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it is meant to be read late
+        app.conf.stream_wait_empty = False
+    try:
+        async with asyncio.timeout(within_s):
+            await app.stop()
+    except TimeoutError:
+        log.warning("group_not_left", agent=agent)
 
 
 def credentials_of(kafka: KafkaSettings) -> "faust.SASLCredentials | faust.SSLCredentials | None":

@@ -125,7 +125,12 @@ class PromptConsumer(driver.Consumer):  # type: ignore[misc]
     async def _hand_on(
         self, records: Mapping[Any, Sequence[Any]], active: Collection[Any] | None, generation: int
     ) -> None:
-        """Put a fetch into the channels of whoever reads, while the flow and the assignment are the same."""
+        """Put a fetch into the channels of whoever reads, while the flow and the assignment are the same.
+
+        Readers have their turn after so many records, whatever partitions these are of: where each brings but a few, a
+        turn for each would make many small takes of a fetch.
+        """
+        count = 0
         for tp, some in slices(records, SLICE):
             if active is not None and tp not in active and tp not in self._buffered_partitions:
                 continue
@@ -133,7 +138,10 @@ class PromptConsumer(driver.Consumer):  # type: ignore[misc]
                 if not self.flow_active or self.app.consumer_generation_id != generation:
                     return
                 await self._hand_on_one(tp, self._to_message(tp, record))
-            await asyncio.sleep(0)
+            count += len(some)
+            if count >= SLICE:
+                count = 0
+                await asyncio.sleep(0)
 
     async def _hand_on_one(self, tp: Any, message: Any) -> None:
         offset, read = message.offset, self._read_offset[tp]

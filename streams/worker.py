@@ -19,6 +19,7 @@ from embedder.image_store import ImageStore
 from embedder.metrics import EmbedderMetrics
 from embedder.models.base import Encoder
 from embedder.models.registry import load_encoder
+from embedder.picture_places import open_places
 from embedder.vector_cache import VectorCache
 from schemas.backlog import Backlog, Gate, readers_of
 from schemas.cluster import Generation
@@ -37,10 +38,12 @@ from streams.partition_owners import PartitionOwners
 from streams.stall_watch import StallGuard
 
 if TYPE_CHECKING:
+    from streams.drift_agent import DriftAgent
     from streams.retry_agent import RetryAgent
 
-AGENTS = ("merge", "embed")
+AGENTS = ("merge", "embed", "drift")
 FRESH_BYTES = 16 * MIB
+RUNNING = "running"
 WAIT_S, POLL_S, SAY_EVERY_S = 60.0, 0.25, 5.0
 # How long it may be not ready for the very same reason.
 STALLED_S = 120.0
@@ -55,7 +58,7 @@ class StreamWorker:
         agents = settings.stream.agents
         if not agents or set(agents) - set(AGENTS):
             raise SettingsError(
-                f"LOOKALIVE_STREAM__AGENTS is {', '.join(AGENTS)} or both, comma-separated, not {','.join(agents)!r}",
+                f"LOOKALIVE_STREAM__AGENTS is some of {', '.join(AGENTS)}, comma-separated, not {','.join(agents)!r}",
                 name="LOOKALIVE_STREAM__AGENTS",
             )
         self.settings = settings
@@ -65,6 +68,7 @@ class StreamWorker:
         self._agents: list[Agent] = []
         self._backlogs: list[Backlog] = []
         self._retries: RetryAgent | None = None
+        self._drift: DriftAgent | None = None
         self._embedding: EmbeddingWorker | None = None
         self._cache: VectorCache | None = None
         self._log = LogWatch(settings.kafka, lambda: self._follower.view, stream_topics)
@@ -72,13 +76,13 @@ class StreamWorker:
         self._stalls: StallGuard | None = None
         # A fetch may rightly take longer than the time that is set.
         self._stall_s = max(settings.stream.stall_s, 2 * slowest_s(settings.images))
-        both = len(self._names) == len(AGENTS)
-        self._pictures = ImageStore(settings.image_store_path, FreshPictures(FRESH_BYTES) if both else None)
+        both = {"merge", "embed"} <= set(agents)
+        self._fresh = FreshPictures(FRESH_BYTES) if both else None
         self._stage = "starting"
 
     def reasons(self) -> dict[str, str]:
         """Part -> why it is not ready; empty when everything is."""
-        if not self._agents:
+        if self._stage != RUNNING:
             return {"worker": self._stage}
         found = {agent.name: self._not_ready(agent) for agent in self._agents}
         if self._embedding is not None and not self._embedding.healthy:
@@ -91,7 +95,8 @@ class StreamWorker:
 
     def notes(self) -> Mapping[str, str]:
         """Agent -> what a person should know of it although it is ready."""
-        return self._owners.notes()
+        trouble = None if self._drift is None else self._drift.trouble
+        return dict(self._owners.notes()) | ({} if trouble is None else {"drift": trouble})
 
     async def start(self) -> None:
         """Wait for Kafka and the installation, check everything, and start the agents.
@@ -111,13 +116,18 @@ class StreamWorker:
             agents.append(await self._make_merge())
         if "embed" in self._names:
             agents.append(await self._make_embed())
+        if "drift" in self._names:
+            self._drift = await self._make_drift()
         self._log.start()
         self._agents = agents
+        self._stage = RUNNING
         await asyncio.gather(*(agent.start() for agent in agents))
         if self._retries is not None:
             await self._retries.start()
         self._stalls = StallGuard(self.settings.kafka, agents, self._stall_s, lambda: self._log.away is not None)
         self._stalls.start()
+        if self._drift is not None:
+            self._drift.start()
 
     async def watch(self) -> None:
         """Returns never; says what is missing, and ends the process when that does not change any more."""
@@ -149,7 +159,8 @@ class StreamWorker:
             self._stalls.stop()
         if self._retries is not None:
             await self._retries.stop()
-        await asyncio.gather(*(agent.stop() for agent in self._agents))
+        stopping = [agent.stop() for agent in self._agents]
+        await asyncio.gather(*stopping, *([] if self._drift is None else [self._drift.stop()]))
         if self._embedding is not None:
             await self._embedding.stop(timeout_s=0.5)
         if self._cache is not None:
@@ -164,7 +175,19 @@ class StreamWorker:
         self._stage = "checking the log"
         kafka = self.settings.kafka
         await asyncio.to_thread(check_gaps, kafka, MERGE_GROUP, CHANGES)
-        return MergeAgent(self.settings, self._folder("merge"), self._pictures, self._gate(STATES), self.metrics)
+        places = open_places(self.settings.data_path / "stream" / self.settings.stream.id / "places")
+        pictures = ImageStore(self.settings.image_store_path, self._fresh, places)
+        return MergeAgent(self.settings, self._folder("merge"), pictures, self._gate(STATES), self.metrics)
+
+    async def _make_drift(self) -> "DriftAgent":
+        from streams.drift_agent import DriftAgent
+        from streams.drift_metrics import DriftMetrics
+
+        await self._wait("waiting for a serving generation", self._is_placed)
+        generation = self._follower.view.serving
+        assert generation is not None
+        folder = self._folder("drift") / generation.name
+        return DriftAgent(self.settings, generation, folder, DriftMetrics(self.metrics.registry))
 
     async def _make_embed(self) -> Agent:
         from streams.embed_agent import EmbedAgent
@@ -202,7 +225,7 @@ class StreamWorker:
             folder = self.settings.data_path / "cache" / "vectors" / self.settings.stream.id
             self._cache = VectorCache(BoundedStore(folder, images.cache_mib * MIB), encoder, images)
             metrics.cache_bytes.set_function(self._cache.size_bytes)
-        fetcher = catalog_fetcher(images, self._pictures, self._cache, metrics)
+        fetcher = catalog_fetcher(images, ImageStore(self.settings.image_store_path, self._fresh), self._cache, metrics)
         return EmbeddingWorker(encoder, fetcher, images, self.settings.model, metrics, cache=self._cache)
 
     def _gate(self, topic: str) -> Gate:

@@ -5,8 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from embedder.fetch import decode_data_url
+from embedder.image_store import ImageStore
 from ops.bench.stream_changes import png_url
 from schemas.changes import CatalogChange
+from schemas.settings import MIB
 from schemas.topics import partition_of
 from tests.process.stream_fixtures import Bench
 
@@ -41,7 +44,7 @@ def test_order_is_kept(bench: Bench) -> None:
     bench.kill()
     bench.start()
     bench.settle()
-    states = bench.states()
+    states, store = bench.states(), ImageStore(bench.settings.image_store_path)
     assert set(states) == {f"sku-{item}" for item in range(ITEMS)}
     for item in range(ITEMS):
         state, expected = states[f"sku-{item}"], bench.oracle[f"sku-{item}"]
@@ -51,6 +54,9 @@ def test_order_is_kept(bench: Bench) -> None:
         assert (state.image is None) == (item % 5 == 0)
         if state.image is not None:
             assert all(ref.startswith("store:") for ref in state.image.refs)
+            assert expected.image is not None
+            sent = [decode_data_url(url, MIB) for url in expected.image.refs]
+            assert [store.read(ref) for ref in state.image.refs] == sent
     assert bench.rejects() == []
     live = {f"sku-{item}" for item in range(ITEMS) if item % 5}
     assert {item_id for item_id, record in bench.vectors().items() if not record.is_delete} == live

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,9 +21,12 @@ from schemas.asyncapi import asyncapi_document
 from schemas.change_schema import EXAMPLES, change_schema
 from schemas.changes import decode_change
 from schemas.cluster import Placement
+from schemas.drift_records import DriftRenewal, encode_drift_record
 from schemas.errors import ChangeRejected
 from schemas.item_state import Origin, apply_change, encode_state
+from schemas.queries import Hit
 from schemas.rejects import Reject, RejectOrigin, encode_reject
+from schemas.search_events import encode_impression, make_impression
 from schemas.settings import KafkaSettings
 from schemas.topics import base_topics, generation_topic
 
@@ -123,6 +127,11 @@ def test_what_is_written_fits_what_is_described() -> None:
     from schemas.cluster import encode_cluster_record
 
     check("clusterState", encode_cluster_record(placement))
+    renewal = DriftRenewal(generation="g1", source="queries", since_us=1)
+    check("driftState", encode_drift_record(renewal))
+    vector = np.array([0.6, 0.8], np.float32)
+    impression = make_impression("q1", "g1", 1, [Hit("a", 0.9)], vector, 2.5)
+    check("searchEvents", encode_impression(impression))
     check("catalogChanges", json.dumps(EXAMPLES[1]).encode())
 
 

@@ -1,5 +1,6 @@
 """The binary vector record: what is written is what is read, and other bytes are refused, never a crash."""
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
@@ -33,6 +34,16 @@ def test_round_trip(stamp: Stamp, pictures: int, dimension: int, seed: int) -> N
     assert value[0] == LAYOUT_VERSION
     assert decode_vector_record(value) == record
     np.testing.assert_array_equal(record.matrix(), vectors.astype(np.float16).astype(np.float32))
+
+
+def test_lengths_are_kept_and_records_from_before_them_are_read() -> None:
+    vectors, lengths = unit_vectors(2, 8, 1), [3.5, 0.25]
+    record = make_vector_record(Stamp(1, 2, 3, 0), "model", (b"a", b"b"), vectors, StageTimes(), lengths)
+    assert decode_vector_record(encode_vector_record(record)).lengths().tolist() == lengths
+    before = bytes([LAYOUT_VERSION]) + msgspec.msgpack.encode(msgspec.structs.astuple(record)[:-1])
+    old = decode_vector_record(before)
+    assert np.isnan(old.lengths()).all()
+    np.testing.assert_array_equal(old.matrix(), record.matrix())
 
 
 def test_delete_marker() -> None:

@@ -15,6 +15,6 @@ def test_unknown_agents_are_refused(text: str) -> None:
         StreamWorker(load_settings({NAME: text}))
 
 
-def test_one_agent_or_both_are_taken() -> None:
-    assert load_settings({}).stream.agents == ("merge", "embed")
+def test_one_agent_or_all_are_taken() -> None:
+    assert load_settings({}).stream.agents == ("merge", "embed", "drift")
     assert load_settings({NAME: "merge"}).stream.agents == ("merge",)

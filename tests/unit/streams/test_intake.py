@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.intake import Intake
-from streams.prompt_transport import PromptConsumer, slices
+from streams.prompt_transport import SLICE, PromptConsumer, slices
 
 
 class Lying:
@@ -121,3 +121,37 @@ def test_many_are_acknowledged_as_each_would_be(consumer: Any) -> None:
     assert (consumer._acked_index[TP("t", 0)], consumer._n_acked) == ({5, 6}, 3)
     assert not consumer._unacked_messages
     assert all(m.acked and m.tracked for m in messages)
+
+
+@pytest.mark.parametrize(
+    ("lengths", "takes"),
+    [([3] * 10, [30]), ([2 * SLICE, 5], [SLICE, SLICE + 5]), ([SLICE - 1, 2, 4], [SLICE + 1, 4])],
+)
+async def test_a_fetch_of_many_short_partitions_is_taken_at_once(
+    consumer: Any, lengths: list[int], takes: list[int]
+) -> None:
+    lying: list[int] = []
+    taken: list[int] = []
+
+    async def hand_on_one(_tp: Any, offset: int) -> None:
+        lying.append(offset)
+
+    async def reader() -> None:
+        while True:
+            if lying:
+                taken.append(len(lying))
+                lying.clear()
+            await asyncio.sleep(0)
+
+    consumer.app = SimpleNamespace(consumer_generation_id=1)
+    consumer.flow_active = True
+    consumer._buffered_partitions = set()
+    consumer._to_message = lambda _tp, offset: offset
+    consumer._hand_on_one = hand_on_one
+    reading = asyncio.create_task(reader())
+    await asyncio.sleep(0)
+    records = {TP("t", partition): list(range(length)) for partition, length in enumerate(lengths)}
+    await consumer._hand_on(records, None, 1)
+    await asyncio.sleep(0)
+    reading.cancel()
+    assert taken == takes

@@ -68,7 +68,7 @@ def demo(
 
 @app.command()
 def stream() -> None:
-    """Run one stream worker: the merge agent and the embed agent, or the one that LOOKALIVE_STREAM__AGENTS names."""
+    """Run one stream worker: the agents that LOOKALIVE_STREAM__AGENTS names (merge, embed and drift by default)."""
     settings = read_settings()
     from streams.main import run_stream
 
@@ -135,6 +135,7 @@ def _add_groups() -> None:
     from ops.schema_commands import schema
     from ops.search_commands import search
     from ops.shard_commands import shards
+    from ops.simulate_command import simulate
     from ops.watch_commands import watch
 
     app.add_typer(catalog, name="catalog")
@@ -144,6 +145,7 @@ def _add_groups() -> None:
     app.add_typer(schema, name="schema")
     app.command()(search)
     app.command()(evaluate)
+    app.command()(simulate)
     app.command()(doctor)
 
 

@@ -67,6 +67,11 @@ def install(settings: Settings, nodes: list[str]) -> ClusterView:
             f"{settings.index.shards} shards need at least as many partitions, not {settings.kafka.partitions}: lower "
             "LOOKALIVE_INDEX__SHARDS, or raise LOOKALIVE_KAFKA__PARTITIONS before the first start"
         )
+    if settings.index.replicas > len(nodes):
+        raise SettingsError(
+            f"{settings.index.replicas} replicas need as many nodes, not {len(nodes)}: lower "
+            "LOOKALIVE_INDEX__REPLICAS, or raise LOOKALIVE_NODE__COUNT"
+        )
     specs = base_topics(settings.kafka.partitions)
     # Before anything is made: a topic that is gone must not come back empty without a word.
     _check_what_is_there(settings)
@@ -131,6 +136,7 @@ def _generation(settings: Settings, view: ClusterView) -> Generation:
         ef_construction=index.ef_construction,
         ef_search=index.ef_search,
         storage=index.storage,
+        replicas=index.replicas,
     )
     topic = generation_topic(generation.name, settings.kafka.partitions)
     ensure_topics(settings.kafka, [topic])
@@ -141,12 +147,21 @@ def _generation(settings: Settings, view: ClusterView) -> Generation:
 
 
 def _place(settings: Settings, view: ClusterView, generation: Generation, nodes: list[str]) -> None:
-    wanted = {generation.name: [[nodes[shard % len(nodes)]] for shard in range(generation.shards)]}
+    """Place every shard that none of these nodes holds; what is placed on them stays, as it may have been moved."""
     held = view.placement
-    if held is not None and held.serving == generation.name and held.shards == wanted:
+    there = [] if held is None else held.shards.get(generation.name, [])
+    shards = []
+    for shard in range(generation.shards):
+        left = [node for node in (there[shard] if shard < len(there) else []) if node in nodes]
+        spread = [nodes[(shard + more) % len(nodes)] for more in range(min(generation.replicas, len(nodes)))]
+        shards.append(left or spread)
+    if held is not None and held.serving == generation.name and there == shards:
         return
+    moves = [] if held is None else [move for move in held.moves if {move.source, move.target} <= {"", *nodes}]
+    placed = {**({} if held is None else held.shards), generation.name: shards}
     epoch = 1 if held is None else held.epoch + 1
-    publish(settings.kafka, Placement(epoch=epoch, writer="up", serving=generation.name, shards=wanted))
+    writer = f"up-{uuid.uuid4().hex[:12]}"
+    publish(settings.kafka, Placement(epoch=epoch, writer=writer, serving=generation.name, shards=placed, moves=moves))
 
 
 def _without_ours(environ: Mapping[str, str]) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""`lookalive shards`: what every shard is doing."""
+"""`lookalive shards`: what every shard is doing, and who holds it."""
 
 from typing import Annotated
 
@@ -6,13 +6,13 @@ import typer
 
 from ops.console import print_json, print_table, spoken_errors
 from ops.endpoints import kafka_of
+from ops.placement_commands import abort, drain, move, rebalance, replicate
 
-shards = typer.Typer(no_args_is_help=True, help="Look at the shards.")
+shards = typer.Typer(no_args_is_help=True, help="Look at the shards, and move them while they serve.")
 
 
-@shards.callback()
-def _group() -> None:
-    """Keeps `status` a subcommand while it is the only one."""
+for _command in (move, replicate, drain, rebalance, abort):
+    shards.command()(_command)
 
 
 @shards.command()

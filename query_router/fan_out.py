@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Literal, NamedTuple, TypeVar
 
 import msgspec
-import structlog
 
+from query_router.hedging import first_answer
 from query_router.metrics import RouterMetrics
 from query_router.node_client import NodeClient, NotServed
 from query_router.placement_view import Pin, PlacementView
@@ -14,11 +15,11 @@ from schemas.errors import NotReady
 from schemas.item_trace import ItemTrace
 from schemas.queries import ShardCounts, ShardHits, ShardSearch, StoredItem
 
-MAX_TRIES = 2
+# A replica may take this share of the time that is left before another one is asked as well.
+PATIENCE_SHARE = 0.25
 
 Outcome = Literal["ok", "failed", "timed_out"]
 Answer = TypeVar("Answer")
-log = structlog.get_logger()
 
 
 class ShardAnswer(NamedTuple):
@@ -30,7 +31,7 @@ class ShardAnswer(NamedTuple):
 
 
 class FanOut:
-    """Asks one serving replica of each shard, and another one once when the first fails before the deadline."""
+    """Asks one serving replica of each shard, and the others when it fails or is late."""
 
     def __init__(self, placement: PlacementView, nodes: NodeClient, metrics: RouterMetrics) -> None:
         self._placement = placement
@@ -91,7 +92,7 @@ class FanOut:
     async def _in_time(self, pin: Pin, shard: int, ask: Callable[[str], Awaitable[Answer]], until_s: float) -> Answer:
         try:
             async with asyncio.timeout_at(until_s):
-                return await self._ask_replicas(pin, shard, ask)
+                return await self._ask_replicas(pin, shard, ask, until_s)
         except TimeoutError as error:
             raise NotReady(f"shard {shard} did not answer in time", shard=shard) from error
 
@@ -104,21 +105,20 @@ class FanOut:
 
         try:
             async with asyncio.timeout_at(until_s):
-                return ShardAnswer(shard, "ok", await self._ask_replicas(pin, shard, ask))
+                return ShardAnswer(shard, "ok", await self._ask_replicas(pin, shard, ask, until_s))
         except TimeoutError:
             return ShardAnswer(shard, "timed_out")
         except NotReady:
             return ShardAnswer(shard, "failed")
 
-    async def _ask_replicas(self, pin: Pin, shard: int, ask: Callable[[str], Awaitable[Answer]]) -> Answer:
-        failure = NotReady(f"no node serves shard {shard} of {pin.generation.name}", shard=shard)
-        for replica in self._placement.replicas(pin.generation.name, shard)[:MAX_TRIES]:
-            try:
-                return await ask(replica.url)
-            except NotReady as error:
-                log.debug("replica_failed", node=replica.node, shard=shard, error=error.message)
-                failure = error
-        raise failure
+    async def _ask_replicas(
+        self, pin: Pin, shard: int, ask: Callable[[str], Awaitable[Answer]], until_s: float
+    ) -> Answer:
+        """The answer of one serving replica: of the next one when one fails, or takes a good part of the time left."""
+        name = pin.generation.name
+        asks = [partial(ask, replica.url) for replica in self._placement.replicas(name, shard)]
+        patience_s = PATIENCE_SHARE * max(until_s - asyncio.get_running_loop().time(), 0.0)
+        return await first_answer(asks, patience_s, NotReady(f"no node serves shard {shard} of {name}", shard=shard))
 
 
 def counts_of(answers: list[ShardAnswer]) -> ShardCounts:

@@ -8,6 +8,7 @@ import structlog
 from confluent_kafka import KafkaException
 
 from index_shards.node.hosted_shard import HostedShard
+from index_shards.node.leaving import Leaving
 from index_shards.node.metrics import NodeMetrics
 from index_shards.node.news_ring import NewsRing
 from schemas.cluster import ClusterView, Installation, NodeReport
@@ -40,6 +41,7 @@ class Reconciler:
         self._cluster = ClusterFollower(settings.kafka, lambda _: self._wake.set())
         self._log = LogWatch(settings.kafka, lambda: self._cluster.view, shard_topics)
         self._hosted: dict[ShardKey, HostedShard] = {}
+        self._leaving, self._epoch = Leaving(), 0
         self._lock, self._compaction_permit = threading.Lock(), threading.Lock()
         self._wake, self._stop = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="reconciler", daemon=True)
@@ -73,6 +75,11 @@ class Reconciler:
         deadline_s = time.monotonic() + STOP_SHARDS_S
         for one in hosted.values():
             one.stop(max(deadline_s - time.monotonic(), 0.1))
+
+    @property
+    def epoch(self) -> int:
+        """The newest placement that the shards of this node follow."""
+        return self._epoch
 
     def hosted(self, generation: str, number: int) -> HostedShard:
         """A shard that this node holds.
@@ -114,14 +121,7 @@ class Reconciler:
         return reasons
 
     def _wanted(self, view: ClusterView) -> set[ShardKey]:
-        if view.placement is None:
-            return set()
-        wanted = set()
-        for name, shards in view.placement.shards.items():
-            generation = view.generations.get(name)
-            if generation is not None and generation.status != "retired":
-                wanted |= {ShardKey(name, n) for n, nodes in enumerate(shards) if self._node in nodes}
-        return wanted
+        return {ShardKey(*shard) for shard in view.held_by(self._node)}
 
     def _run(self) -> None:
         while not self._stop.is_set():
@@ -143,15 +143,17 @@ class Reconciler:
         view = self._cluster.view
         if view.installation is None:
             return
+        epoch = 0 if view.placement is None else view.placement.epoch
         wanted = self._wanted(view)
         for key in sorted(wanted - set(self._hosted)):
             self._open(view, view.installation, key)
-        for key in sorted(set(self._hosted) - wanted):
+        for key in sorted(self._leaving.due(self._hosted, wanted, time.monotonic())):
             log.info("shard_closes", generation=key.generation, shard=key.shard)
             with self._lock:
                 hosted = self._hosted.pop(key)
             self._announce(self.serving())
             hosted.stop(STOP_SHARDS_S)
+        self._epoch = epoch
 
     def _open(self, view: ClusterView, installation: Installation, key: ShardKey) -> None:
         generation = view.generations[key.generation]

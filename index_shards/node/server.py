@@ -73,7 +73,9 @@ class NodeServer:
 
     async def status(self, request: web.Request) -> web.Response:
         """`NodeStatus` as JSON."""
-        status = NodeStatus(node=self._node, pid=os.getpid(), shards=self._reconciler.statuses())
+        # The epoch first: what a shard is told to be is never older than what the epoch promises.
+        epoch, shards = self._reconciler.epoch, self._reconciler.statuses()
+        status = NodeStatus(node=self._node, pid=os.getpid(), shards=shards, epoch=epoch)
         return web.Response(body=msgspec.json.encode(status), content_type="application/json")
 
     async def live(self, request: web.Request) -> web.Response:

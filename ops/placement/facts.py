@@ -25,10 +25,15 @@ class ShardName(NamedTuple):
 
 
 class Facts(NamedTuple):
-    """Which nodes answer, and which replicas serve with all applied that the others of their shard have."""
+    """Which nodes answer, which replicas serve with all applied that the others of their shard have, and who is lost.
+
+    A replica counts as caught up only once its node has read the newest placement: one that has not may be closing it.
+    A node that doesn't answer is `gone` once that has lasted too long to wait for it.
+    """
 
     alive: frozenset[str] = frozenset()
     caught_up: frozenset[Replica] = frozenset()
+    gone: frozenset[str] = frozenset()
 
     def serves(self, shard: ShardName, node: str) -> bool:
         """Whether a query of this shard may rely on this node."""

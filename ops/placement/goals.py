@@ -63,12 +63,13 @@ def drained(now: Holders, leaving: Collection[str], nodes: Collection[str], weig
     return goal
 
 
-def repaired(now: Holders, gone: Collection[str], facts: Facts, weights: Weights) -> Holders:
+def repaired(now: Holders, facts: Facts, weights: Weights) -> Holders:
     """The replicas of nodes that are gone on others, of the shards that another live replica serves.
 
     What has no room elsewhere stays, and what nobody else serves: the node may come back with it.
     """
-    load = _Load(now, facts.alive - set(gone), weights)
+    gone = facts.gone
+    load = _Load(now, facts.alive - gone, weights)
     goal: Holders = {}
     for shard in sorted(now, key=lambda one: (-weights.get(one, 1.0), one)):
         held = now[shard]

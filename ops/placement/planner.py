@@ -49,9 +49,10 @@ def makes_sense(placement: Placement, move: Move) -> bool:
 def advance(placement: Placement, facts: Facts, waiting: Sequence[Move], most_at_once: int) -> Placement:
     """What can be done now, as a placement of the same epoch; the same one where nothing can.
 
-    Every move under way whose target has caught up ends, whoever began it; then waiting ones begin, in order, while
-    fewer than `most_at_once` are under way.
+    Every move under way whose target has caught up ends, whoever began it, and one whose target is gone is undone; then
+    waiting ones begin, in order, while fewer than `most_at_once` are under way.
     """
+    placement = abort(placement, facts, [move for move in placement.moves if move.target in facts.gone])
     for move in placement.moves:
         if may_end(placement, facts, move):
             placement = without_move(placement, move, move.source)
@@ -60,7 +61,8 @@ def advance(placement: Placement, facts: Facts, waiting: Sequence[Move], most_at
             break
         if makes_sense(placement, move) and (not move.target or move.target in facts.alive):
             placement = _with_move(placement, move)
-            if may_end(placement, facts, move):
+            # A target that serves already may be about to close the shard: it has not read yet that it shall keep it.
+            if not move.target and may_end(placement, facts, move):
                 placement = without_move(placement, move, move.source)
     return placement
 

@@ -68,8 +68,8 @@ def test_only_what_somebody_else_serves_is_placed_again(data: st.DataObject) -> 
     gone = data.draw(st.frozensets(st.sampled_from(NODES), max_size=3))
     alive = frozenset(NODES) - gone - data.draw(st.frozensets(st.sampled_from(NODES), max_size=1))
     served = frozenset(Replica(*s, node) for s, held in now.items() for node in held if data.draw(st.booleans()))
-    facts = Facts(alive, served)
-    for shard, held in repaired(now, gone, facts, weights_of(data, now)).items():
+    facts = Facts(alive, served, gone)
+    for shard, held in repaired(now, facts, weights_of(data, now)).items():
         assert any(facts.serves(shard, node) for node in now[shard])
         assert set(held) - set(now[shard]) <= alive
         assert set(now[shard]) - set(held) <= gone

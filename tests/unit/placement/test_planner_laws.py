@@ -10,9 +10,7 @@ from tests.unit.placement.clusters import NODES, all_well, facts, moves, node_se
 
 
 def serving_somewhere(placement: Placement, known: object) -> set[object]:
-    return {
-        shard for shard, held in holders_of(placement).items() if any(known.serves(shard, node) for node in held)
-    }
+    return {shard for shard, held in holders_of(placement).items() if any(known.serves(shard, node) for node in held)}
 
 
 @given(st.data())
@@ -76,9 +74,7 @@ def test_two_operators_never_fight(data: st.DataObject) -> None:
     """Whatever turns they take, each move is made once or never, and all ends."""
     placement = data.draw(placements(under_way=False))
     plans = [
-        moves_between(
-            holders_of(placement), {shard: tuple(data.draw(node_sets)) for shard in holders_of(placement)}
-        )
+        moves_between(holders_of(placement), {shard: tuple(data.draw(node_sets)) for shard in holders_of(placement)})
         for _ in range(2)
     ]
     most = 2 * sum(map(len, plans)) + 2

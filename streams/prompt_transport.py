@@ -26,6 +26,7 @@ from typing import Any
 
 import structlog
 from aiokafka.errors import KafkaError
+from faust.transport.consumer import ensure_TP
 from faust.transport.drivers import aiokafka as driver
 from faust.types.tuples import ack_lock
 from mode import Service
@@ -189,6 +190,16 @@ class PromptConsumer(driver.Consumer):  # type: ignore[misc]
         """See `faust.transport.consumer.Consumer.perform_seek`; whatever was being handed on is through before it."""
         await self._handed_on.wait()
         await super().perform_seek()
+
+    async def seek_to_committed(self) -> Mapping[Any, int | None]:
+        """See `faust.transport.consumer.Consumer.seek_to_committed`; where nothing is committed, nothing counts as it.
+
+        Faust takes offsets for committed whose commit failed. When the first commit of a partition did, as it does when
+        a broker has thrown the member out, what is read again would be done again and never acknowledged.
+        """
+        found: Mapping[Any, int | None] = await super().seek_to_committed()
+        self._committed_offset.update({ensure_TP(tp): None for tp, offset in found.items() if not offset})
+        return found
 
 
 class PromptTransport(driver.Transport):  # type: ignore[misc]

@@ -51,12 +51,15 @@ Objectives = Annotated[
     list[str] | None,
     typer.Option(
         "--objective",
-        help="POSITIVES:LOSS[:WEIGHT]; category, group or augmentation; supcon, infonce, triplet-semi-hard or "
-        "triplet-hard; repeat (category:supcon, augmentation:infonce:0.5)",
+        help="POSITIVES:LOSS[:WEIGHT]; category, group or augmentation; supcon, infonce, proxy, triplet-semi-hard "
+        "or triplet-hard; repeat (category:supcon, augmentation:infonce:0.5)",
     ),
 ]
-Temperature = Annotated[float | None, typer.Option(min=0.01, max=10, help="of supcon and infonce (0.1)")]
-Margin = Annotated[float | None, typer.Option(min=0.0, max=4, help="of triplets, in squared distance (0.2)")]
+Temperature = Annotated[float | None, typer.Option(min=0.01, max=10, help="of supcon, infonce and proxy (0.1)")]
+Smoothing = Annotated[float | None, typer.Option(min=0.0, max=0.9, help="of the labels of proxy (0.1)")]
+Margin = Annotated[
+    float | None, typer.Option(min=0.0, max=4, help="of triplets, in distance (semi-hard: its square) (0.2)")
+]
 Kinds = Annotated[int | None, typer.Option(min=1, help="categories (or products) in a batch (10)")]
 PerKind = Annotated[int | None, typer.Option(min=1, help="pictures of each of them (6)")]
 Views = Annotated[int | None, typer.Option(min=1, max=16, help="views of each picture in a batch (2)")]
@@ -92,6 +95,7 @@ def train(
     dimension: Dimension = None,
     objectives: Objectives = None,
     temperature: Temperature = None,
+    smoothing: Smoothing = None,
     margin: Margin = None,
     kinds: Kinds = None,
     per_kind: PerKind = None,

@@ -27,13 +27,15 @@ _LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 class Augmentation(msgspec.Struct, frozen=True, kw_only=True):
     """How much a view may differ from its picture; shares are probabilities unless said otherwise.
 
-    A crop has `least_area` to 1 of the area and is up to `stretch` times wider or higher in proportion. Brightness,
-    contrast and saturation are multiplied by up to 1 +- `colour`, each channel by up to 1 +- `tint`. `blur_radius` is
-    the most, in pixels of the prepared picture. An erased box has up to `erase_area` of the area.
+    A crop has `least_area` to 1 of the area, is up to `stretch` times wider or higher in proportion, and turned by up
+    to `turn` degrees either way, its corners filled with its mean colour. Brightness, contrast and saturation are
+    multiplied by up to 1 +- `colour`, each channel by up to 1 +- `tint`. `blur_radius` is the most, in pixels of the
+    prepared picture. An erased box has up to `erase_area` of the area.
     """
 
     least_area: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.3
     stretch: Annotated[float, msgspec.Meta(ge=1, le=10)] = 1.33
+    turn: Annotated[float, msgspec.Meta(ge=0, le=180)] = 15.0
     mirror: Share = 0.5
     colour: Share = 0.4
     tint: Share = 0.1
@@ -45,7 +47,16 @@ class Augmentation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 NO_CHANGE = Augmentation(
-    least_area=1.0, stretch=1.0, mirror=0.0, colour=0.0, tint=0.0, grey=0.0, blur=0.0, blur_radius=0.0, erase=0.0
+    least_area=1.0,
+    stretch=1.0,
+    turn=0.0,
+    mirror=0.0,
+    colour=0.0,
+    tint=0.0,
+    grey=0.0,
+    blur=0.0,
+    blur_radius=0.0,
+    erase=0.0,
 )
 
 
@@ -54,6 +65,7 @@ class View(NamedTuple):
     picture's; None where nothing is."""
 
     box: Box
+    turned: float
     mirrored: bool
     colours: ColourMap | None
     blur_radius: float
@@ -63,18 +75,21 @@ class View(NamedTuple):
 def draw_view(chance: np.random.Generator, how: Augmentation, width: int, height: int, size: int) -> View:
     """The view of a picture of `width` x `height` pixels, to be prepared at `size`."""
     box = _crop(chance, how, width, height)
+    turned = float(chance.uniform(-how.turn, how.turn))
     mirrored = bool(chance.random() < how.mirror)
     colours = _colours(chance, how)
     blurred, radius = bool(chance.random() < how.blur), float(chance.uniform(0.0, how.blur_radius))
     erased = _box(chance, chance.uniform(0.02, max(how.erase_area, 0.02)), 2.0, size, size)
     erases = bool(chance.random() < how.erase)
-    return View(box, mirrored, colours, radius if blurred else 0.0, erased if erases else None)
+    return View(box, turned, mirrored, colours, radius if blurred else 0.0, erased if erases else None)
 
 
 def make_view(pixels: Pixels, view: View, spec: Preprocessing) -> Pixels:
     """The view of a picture (height, width, 3), prepared: uint8 (size, size, 3)."""
     left, upper, right, lower = view.box
     prepared = preprocess_image(Image.fromarray(pixels[upper:lower, left:right]), spec)
+    if view.turned:
+        prepared = _turned(prepared, view.turned)
     if view.blur_radius > 0:
         prepared = np.array(Image.fromarray(prepared).filter(ImageFilter.GaussianBlur(view.blur_radius)))
     if view.colours is not None:
@@ -84,6 +99,12 @@ def make_view(pixels: Pixels, view: View, spec: Preprocessing) -> Pixels:
         left, upper, right, lower = view.erased
         prepared[upper:lower, left:right] = prepared.mean(axis=(0, 1)).astype(np.uint8)
     return np.ascontiguousarray(prepared[:, ::-1]) if view.mirrored else prepared
+
+
+def _turned(prepared: Pixels, degrees: float) -> Pixels:
+    red, green, blue = prepared.mean(axis=(0, 1)).astype(np.uint8).tolist()
+    whole = Image.fromarray(prepared)
+    return np.array(whole.rotate(degrees, Image.Resampling.BILINEAR, fillcolor=(red, green, blue)))
 
 
 def _crop(chance: np.random.Generator, how: Augmentation, width: int, height: int) -> Box:

@@ -41,13 +41,31 @@ def info_nce(vectors: Tensor, labels: Tensor, temperature: float) -> Tensor:
     return _mean(per_pair, positive, vectors)
 
 
+def proxy_softmax(vectors: Tensor, proxies: Tensor, labels: Tensor, temperature: float, smoothing: float) -> Tensor:
+    """Each vector is told from all labels by a learnt vector of each, its proxy: the normalised softmax of Zhai and Wu,
+    "Classification is a strong baseline for deep metric learning" (2019), with the label smoothing of Szegedy et al.,
+    "Rethinking the Inception architecture for computer vision" (2016).
+
+    `proxies` (labels, dimension) may have any length; a label is the number of its row.
+    """
+    from torch.nn.functional import cross_entropy, normalize
+
+    vectors, labels = _taking_part(vectors, labels)
+    if not len(labels):
+        return vectors.sum() * 0.0
+    scores = vectors @ normalize(proxies, dim=1).T / temperature
+    return cross_entropy(scores, labels, label_smoothing=smoothing)
+
+
 def triplet_hard(vectors: Tensor, labels: Tensor, margin: float) -> Tensor:
     """Batch-hard triplets of Hermans et al., "In defense of the triplet loss for person re-identification" (2017).
 
-    Each vector with its farthest positive and its nearest negative; distances are squared and Euclidean, as in FaceNet.
+    Each vector with its farthest positive and its nearest negative. Distances are Euclidean and not squared, as there:
+    squared ones hardly push near vectors apart, and the hardest triplets then draw all vectors to one point.
     """
     vectors, labels = _taking_part(vectors, labels)
     far, positive, negative = _distances(vectors, labels)
+    far = far.clamp(min=_NEAREST).sqrt()
     farthest = far.masked_fill(~positive, -_INFINITE).amax(dim=1) if len(far) else far.sum(dim=1)
     nearest = far.masked_fill(~negative, _INFINITE).amin(dim=1) if len(far) else far.sum(dim=1)
     there = positive.any(dim=1) & negative.any(dim=1)
@@ -71,6 +89,9 @@ def triplet_semi_hard(vectors: Tensor, labels: Tensor, margin: float) -> Tensor:
     there = positive & negative.any(dim=1, keepdim=True)
     return _mean((far - chosen + margin).clamp(min=0), there, vectors)
 
+
+_NEAREST = 1e-6
+"""The least squared distance that is told from 0: nearer, the square root is too steep."""
 
 _INFINITE = 1e9
 """Large enough to be left out of every sum, small enough to stay a number times 0."""

@@ -9,7 +9,7 @@ from embedder.training.augmentation import Augmentation
 from schemas.errors import InputError
 
 Positives = Literal["category", "group", "augmentation"]
-LossName = Literal["supcon", "infonce", "triplet-semi-hard", "triplet-hard"]
+LossName = Literal["supcon", "infonce", "proxy", "triplet-semi-hard", "triplet-hard"]
 Keep = Literal["best", "last"]
 
 
@@ -32,8 +32,9 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     A batch has `per_kind` pictures of each of `kinds` labels of the first objective that goes by labels, or, where
     none does, `kinds * per_kind` pictures; each is seen in `views` views. `hidden` and `dimension` are the widths of
     the projection (`hidden` 0: none). `start` is scratch, hub or a checkpoint's path. `size` and `resize` are how
-    pictures are prepared. `average` is the decay of the weights' moving average, which is what is kept (0: the weights
-    themselves).
+    pictures are prepared. `temperature` is that of supcon, infonce and proxy, `smoothing` the share of a label that
+    proxy spreads over all, `margin` that of triplets. `average` is the decay of the weights' moving average, which is
+    what is kept (0: the weights themselves).
     """
 
     backbone: str = "resnet10t"
@@ -44,6 +45,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     dimension: int = 512
     objectives: tuple[Objective, ...] = (Objective("category", "supcon"), Objective("augmentation", "infonce", 0.5))
     temperature: float = 0.1
+    smoothing: float = 0.1
     margin: float = 0.2
     kinds: int = 10
     per_kind: int = 6

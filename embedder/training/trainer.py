@@ -9,11 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from embedder.evaluation.relevance import NOTHING
+from embedder.models.network import backbone_width
 from embedder.preprocess import Preprocessing
 from embedder.training.batches import balanced_batches, shuffled_batches
 from embedder.training.curves import EpochReport, best_epoch
 from embedder.training.device import TrainingDevice
-from embedder.training.objective import batch_loss
+from embedder.training.objective import BatchLoss
 from embedder.training.pixel_store import PixelStore
 from embedder.training.recipe import Positives, Recipe
 from embedder.training.run_state import RunState, read_state, write_state
@@ -76,11 +77,13 @@ class Trainer:
         self._data = data
         self._validation = validation
         self._device = device
+        self._labels = data.labels()
+        self._loss = BatchLoss(recipe, self._labels, backbone_width(network, spec.size), device.where)
         self._network = device.take(network)
         self._average = ModelEmaV3(self._network, decay=recipe.average, use_warmup=True) if recipe.average else None
-        self._optimizer = AdamW(param_groups_weight_decay(self._network, recipe.weight_decay), lr=recipe.learning_rate)
+        groups = param_groups_weight_decay(self._network, recipe.weight_decay)
+        self._optimizer = AdamW([*groups, _proxy_group(self._loss)], lr=recipe.learning_rate)
         self._loader = ViewLoader(data.pixels, data.numbers, recipe.augmentation, spec, recipe.seed, recipe.views)
-        self._labels = data.labels()
         self._curves: list[EpochReport] = []
         self._best: dict[str, Any] = {}
 
@@ -161,7 +164,7 @@ class Trainer:
         }
         with self._device.precision():
             raw = self._network(self._device.pictures(batch.views))
-        loss, terms = batch_loss(self._recipe, normalize(raw.float(), dim=1), labels)
+        loss, terms = self._loss(normalize(raw.float(), dim=1), labels)
         value = float(loss.detach())
         if not np.isfinite(value):
             raise ModelFailed(f"the loss is no number any more in epoch {epoch + 1}: lower --learning-rate")
@@ -215,9 +218,15 @@ class Trainer:
     def _parts(self) -> Iterator[tuple[str, Any]]:
         """What has a state, by the name it is saved under."""
         yield "network", self._network
+        yield "proxies", self._loss.proxies
         yield "optimizer", self._optimizer
         if self._average is not None:
             yield "average", self._average
+
+
+def _proxy_group(loss: BatchLoss) -> dict[str, Any]:
+    """The proxies are not drawn towards zero: only their direction counts."""
+    return {"params": list(loss.proxies.parameters()), "weight_decay": 0.0}
 
 
 def _check(recipe: Recipe, data: TrainingSet) -> None:

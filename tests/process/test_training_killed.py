@@ -18,7 +18,11 @@ DEADLINE_S = 120
 
 
 def started(source: Path, out: Path, folder: Path) -> subprocess.Popen[bytes]:
-    environment = os.environ | {"LOOKALIVE_DATA_DIR": str(folder), "LOOKALIVE_MODEL__DEVICE": "cpu"}
+    environment = os.environ | {
+        "LOOKALIVE_DATA_DIR": str(folder),
+        "LOOKALIVE_MODEL__DEVICE": "cpu",
+        "OMP_NUM_THREADS": "1",
+    }
     command = [sys.executable, "-m", "ops", "train", str(source), "--out", str(out), *FLAGS]
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
+import torch
 
 from embedder.preprocess import Preprocessing
 from embedder.training.device import TrainingDevice
@@ -40,6 +41,15 @@ def striped(kind: int, seed: int) -> np.ndarray:
     stripes = np.repeat(chance.integers(0, 256, (10, 1, 3)), 4, axis=0)
     lying = np.repeat(stripes, 40, axis=1).astype(np.uint8)
     return lying if kind == 0 else np.ascontiguousarray(lying.transpose(1, 0, 2))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_thread() -> Iterator[None]:
+    """Networks this small gain nothing from a second thread, and wait for it where cores are shared."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from embedder.training.view_loader import ViewLoader
 from schemas.settings import ImageSettings
 
 SPEC = Preprocessing(size=32)
-ALWAYS = Augmentation(mirror=1.0, grey=1.0, blur=1.0, erase=1.0)
+ALWAYS = Augmentation(turn=20.0, mirror=1.0, grey=1.0, blur=1.0, erase=1.0)
 
 
 def picture(height: int = 90, width: int = 70, seed: int = 1) -> np.ndarray:
@@ -61,6 +61,19 @@ def test_mirrored_and_grey_views() -> None:
     made = make_view(pixels, grey, SPEC)
     luma = plain @ np.array([0.299, 0.587, 0.114])
     assert np.abs(made - luma[..., None]).max() <= 1.0
+
+
+def test_a_view_is_turned_either_way_within_its_bounds() -> None:
+    turns = [draw_view(np.random.default_rng(n), Augmentation(turn=20.0), 70, 90, 32).turned for n in range(200)]
+    assert -20 <= min(turns) < -15 < 15 < max(turns) <= 20
+    stripes = np.zeros((64, 64, 3), dtype=np.uint8)
+    stripes[::8] = stripes[1::8] = 255
+    unchanged = draw_view(np.random.default_rng(1), NO_CHANGE, 64, 64, 64)
+    turned = make_view(stripes, unchanged._replace(turned=90.0), Preprocessing(size=64))
+    middle = slice(8, -8)
+    np.testing.assert_array_equal(
+        turned[middle, middle], np.rot90(make_view(stripes, unchanged, Preprocessing(size=64)))[middle, middle]
+    )
 
 
 def test_views_are_other_pixels_of_the_same_shape_and_leave_the_picture_alone() -> None:

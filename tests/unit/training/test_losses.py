@@ -9,7 +9,13 @@ import pytest
 import torch
 
 from embedder.evaluation.relevance import NOTHING
-from embedder.training.losses import info_nce, supervised_contrastive, triplet_hard, triplet_semi_hard
+from embedder.training.losses import (
+    info_nce,
+    proxy_softmax,
+    supervised_contrastive,
+    triplet_hard,
+    triplet_semi_hard,
+)
 
 Loss = Callable[[Any, Any, float], Any]
 LOSSES: list[Loss] = [supervised_contrastive, info_nce, triplet_hard, triplet_semi_hard]
@@ -53,7 +59,7 @@ def naive_info_nce(vectors: Any, labels: list[int], temperature: float) -> float
 
 
 def naive_triplet_hard(vectors: Any, labels: list[int], margin: float) -> float:
-    far = [[2 - 2 * s for s in row] for row in similarities(vectors)]
+    far = [[math.sqrt(max(2 - 2 * s, 0.0)) for s in row] for row in similarities(vectors)]
     n, terms = range(len(labels)), []
     for a in n:
         positives = [far[a][p] for p in n if p != a and labels[p] == labels[a]]
@@ -143,3 +149,37 @@ def test_small_temperatures_stay_finite() -> None:
     vectors, labels = batch(9, [0, 0, 1, 1])
     for loss in (info_nce, supervised_contrastive):
         assert math.isfinite(value(loss, vectors.float(), labels, 0.01))
+
+
+def naive_proxy_softmax(vectors: Any, proxies: Any, labels: list[int], temperature: float, smoothing: float) -> float:
+    lengths = [math.sqrt(sum(x * x for x in proxy)) for proxy in proxies.tolist()]
+    terms = []
+    for vector, label in zip(vectors.tolist(), labels, strict=True):
+        if label == NOTHING:
+            continue
+        close = [
+            sum(a * b for a, b in zip(vector, proxy, strict=True)) / length / temperature
+            for proxy, length in zip(proxies.tolist(), lengths, strict=True)
+        ]
+        shares = [value - math.log(sum(map(math.exp, close))) for value in close]
+        wanted = [smoothing / len(shares) + (1 - smoothing) * (n == label) for n in range(len(shares))]
+        terms.append(-sum(w * share for w, share in zip(wanted, shares, strict=True)))
+    return sum(terms) / len(terms)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_proxies_as_a_naive_reference_has_it(smoothing: float) -> None:
+    labels = [0, 2, 1, NOTHING, 2]
+    vectors, numbers = batch(3, labels)
+    proxies = torch.from_numpy(np.random.default_rng(4).normal(size=(3, 8)))
+    found = float(proxy_softmax(vectors, proxies, numbers, 0.2, smoothing).detach())
+    assert found == pytest.approx(naive_proxy_softmax(vectors.detach(), proxies, labels, 0.2, smoothing))
+    assert found == pytest.approx(float(proxy_softmax(vectors, 7.0 * proxies, numbers, 0.2, smoothing).detach()))
+
+
+def test_proxies_of_nothing_are_no_loss_and_have_a_gradient() -> None:
+    vectors, numbers = batch(3, [NOTHING, NOTHING])
+    loss = proxy_softmax(vectors, torch.ones(2, 8, dtype=torch.float64), numbers, 0.2, 0.1)
+    loss.backward()
+    assert float(loss.detach()) == 0.0
+    assert vectors.grad is not None

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from embedder.training.curves import EpochReport
+from embedder.training.recipe import Objective
 from embedder.training.trainer import Progress, Trainer
 from schemas.errors import InputError
 
@@ -49,15 +50,19 @@ def without_times(curves: list[EpochReport]) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("keep", ["best", "last"])
 def test_it_ends_with_the_same_weights_and_curves(trainer: Make, tmp_path: Path, keep: str) -> None:
-    whole = trainer(keep=keep)
+    recipe: dict[str, Any] = {
+        "keep": keep,
+        "objectives": (Objective("category", "proxy"), Objective("augmentation", "infonce")),
+    }
+    whole = trainer(**recipe)
     curves = whole.run(tmp_path / "whole.state", "key", quiet())
     state = tmp_path / "cut.state"
     for progress in (killed_in_epoch(0), killed_at_batch(3), killed_at_batch(1)):
         with pytest.raises(Killed):
-            trainer(keep=keep).run(state, "key", progress)
+            trainer(**recipe).run(state, "key", progress)
         assert state.exists()
     torch.rand(3)  # whatever else was drawn meanwhile
-    resumed = trainer(keep=keep)
+    resumed = trainer(**recipe)
     told: list[int] = []
     again = resumed.run(state, "key", Progress(lambda loss: None, lambda report: told.append(report.epoch)))
     assert told == [0, 1, 2, 3]

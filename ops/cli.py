@@ -37,7 +37,9 @@ def up(
     port: Annotated[int | None, typer.Option(help="the router's port; 0: any free one")] = None,
     shards: Annotated[int | None, typer.Option(help="shards of a new generation")] = None,
     nodes: Annotated[int | None, typer.Option(help="shard nodes to start")] = None,
-    model: Annotated[str | None, typer.Option(help="fake, histogram, timm:<name> or checkpoint")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="fake, histogram, lookalive-small, timm:<name> or checkpoint")
+    ] = None,
     data_dir: Annotated[str | None, typer.Option(help="folder for everything this machine keeps")] = None,
 ) -> None:
     """Run the whole system on this machine, empty."""

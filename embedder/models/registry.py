@@ -6,7 +6,7 @@ from embedder.models.histogram import HistogramEncoder
 from schemas.errors import SettingsError
 from schemas.settings import ModelSettings
 
-MODEL_NAMES = ("fake", "histogram", "timm:<name>", "checkpoint")
+MODEL_NAMES = ("fake", "histogram", "lookalive-small", "timm:<name>", "checkpoint")
 
 
 def load_encoder(model: ModelSettings) -> Encoder:
@@ -19,6 +19,10 @@ def load_encoder(model: ModelSettings) -> Encoder:
         from embedder.models.timm_backbone import load_timm
 
         return load_timm(model.name, model.checkpoint, model.device)
+    if model.name == "lookalive-small":
+        from embedder.models.shipped import load_small
+
+        return load_small(model.checkpoint, model.device)
     if model.name == "fake":
         return FakeEncoder()
     if model.name == "histogram":

@@ -37,7 +37,9 @@ def up(
     port: Annotated[int | None, typer.Option(help="the router's port; 0: any free one")] = None,
     shards: Annotated[int | None, typer.Option(help="shards of a new generation")] = None,
     nodes: Annotated[int | None, typer.Option(help="shard nodes to start")] = None,
-    model: Annotated[str | None, typer.Option(help="fake, histogram or timm:<name>")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="fake, histogram, lookalive-small, timm:<name> or checkpoint")
+    ] = None,
     data_dir: Annotated[str | None, typer.Option(help="folder for everything this machine keeps")] = None,
 ) -> None:
     """Run the whole system on this machine, empty."""
@@ -136,6 +138,7 @@ def _add_groups() -> None:
     from ops.search_commands import search
     from ops.shard_commands import shards
     from ops.simulate_command import simulate
+    from ops.train_command import train
     from ops.watch_commands import watch
 
     app.add_typer(catalog, name="catalog")
@@ -144,6 +147,7 @@ def _add_groups() -> None:
     app.add_typer(bench, name="bench")
     app.add_typer(schema, name="schema")
     app.command()(search)
+    app.command()(train)
     app.command()(evaluate)
     app.command()(simulate)
     app.command()(doctor)

@@ -37,7 +37,9 @@ def _doc(text: str) -> Meta:
 
 
 class ModelSettings(msgspec.Struct, frozen=True, kw_only=True):
-    name: Annotated[str, _doc("fake, histogram or timm:<name>")] = "histogram"
+    name: Annotated[
+        str, _doc("fake, histogram, lookalive-small, timm:<name>, or checkpoint: what the file says it is")
+    ] = "histogram"
     checkpoint: Annotated[str, _doc("a .safetensors file of weights for a timm model; empty: the hub's")] = ""
     device: Annotated[str, _doc("auto, cpu or cuda")] = "auto"
     batch_size: Annotated[int, _doc("pictures embedded at once at most"), Meta(ge=1, le=4096)] = 64

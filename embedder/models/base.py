@@ -28,7 +28,7 @@ class Encoder(Protocol):
 
     @property
     def name(self) -> str:
-        """As in the settings: `fake`, `histogram`, `timm:<name>`."""
+        """As in the settings: `fake`, `histogram`, `lookalive-small`, `timm:<name>`."""
 
     @property
     def fingerprint(self) -> str:

@@ -6,7 +6,7 @@ from embedder.models.histogram import HistogramEncoder
 from schemas.errors import SettingsError
 from schemas.settings import ModelSettings
 
-MODEL_NAMES = ("fake", "histogram", "timm:<name>")
+MODEL_NAMES = ("fake", "histogram", "lookalive-small", "timm:<name>", "checkpoint")
 
 
 def load_encoder(model: ModelSettings) -> Encoder:
@@ -15,10 +15,14 @@ def load_encoder(model: ModelSettings) -> Encoder:
     Raises:
         SettingsError: an unknown name, or weights that cannot be had.
     """
-    if model.name.startswith("timm:"):
+    if model.name.startswith("timm:") or model.name == "checkpoint":
         from embedder.models.timm_backbone import load_timm
 
         return load_timm(model.name, model.checkpoint, model.device)
+    if model.name == "lookalive-small":
+        from embedder.models.shipped import load_small
+
+        return load_small(model.checkpoint, model.device)
     if model.name == "fake":
         return FakeEncoder()
     if model.name == "histogram":

@@ -1,12 +1,10 @@
 """Any timm backbone as a model, with the hub's weights or a checkpoint's, with or without a projection head.
 
-A checkpoint is a .safetensors file: timm's tensors, bare or under `backbone.`, and optionally a head of two dense
-layers with a ReLU between them under `projection.0.` and `projection.2.`. torch is imported when a model is loaded.
+torch is imported when a model is loaded.
 """
 
 import hashlib
 from contextlib import nullcontext
-from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -14,16 +12,13 @@ import numpy.typing as npt
 
 from embedder.fingerprint import model_fingerprint
 from embedder.models.base import Encoded, PictureBatch, unit_vectors
-from embedder.preprocess import Interpolation, Preprocessing, Resize
+from embedder.models.checkpoint import CHECKPOINT_SETTING, CheckpointHeader, Tensors, read_checkpoint
+from embedder.models.network import PREFIX, backbone_preprocessing, create_backbone, network_of
+from embedder.preprocess import Preprocessing
 from schemas.errors import SettingsError
 
-PREFIX = "timm:"
-CHECKPOINT_SETTING = "LOOKALIVE_MODEL__CHECKPOINT"
-_RESIZES: dict[str, Resize] = {"center": "centre", "squash": "squash", "border": "letterbox"}
-_INTERPOLATIONS = {"bicubic", "bilinear", "nearest", "lanczos", "box"}
-_HEAD_KEYS = {"projection.0.weight", "projection.0.bias", "projection.2.weight", "projection.2.bias"}
-
-Tensors = dict[str, Any]
+CHECKPOINT = "checkpoint"
+"""The name of a model whose checkpoint says what it is."""
 
 
 class TimmEncoder:
@@ -62,24 +57,42 @@ class TimmEncoder:
 
 
 def load_timm(name: str, checkpoint: str, device: str) -> TimmEncoder:
-    """The model named `timm:<name>`, with the checkpoint's weights, or the hub's where `checkpoint` is empty.
+    """The model named `timm:<name>`, with the checkpoint's weights, or the hub's where `checkpoint` is empty; the one
+    named `checkpoint` is whatever the checkpoint says it is.
 
     Raises:
         SettingsError: unknown to timm, weights that cannot be had or do not fit, or a device that is not there.
     """
-    where = _device(device)
-    tensors = _read_checkpoint(checkpoint) if checkpoint else None
-    backbone = _create_backbone(name.removeprefix(PREFIX), pretrained=tensors is None)
-    preprocessing = _preprocessing_of(backbone)
-    network = backbone
-    if tensors is not None:
-        head = {key: tensors.pop(key) for key in list(tensors) if key.startswith("projection.")}
-        _load_backbone(backbone, tensors, checkpoint)
-        network = _with_head(backbone, head, checkpoint)
-    return TimmEncoder(name, network, preprocessing, where)
+    where = torch_device(device)
+    if checkpoint:
+        header, tensors = read_checkpoint(checkpoint)
+        backbone_name = _backbone_name(name, header, checkpoint)
+        network, preprocessing = network_of(backbone_name, header, tensors, checkpoint)
+        return TimmEncoder(PREFIX + backbone_name, network, preprocessing, where)
+    if name == CHECKPOINT:
+        raise SettingsError(f"the model `{CHECKPOINT}` needs a file: set {CHECKPOINT_SETTING}", name=CHECKPOINT_SETTING)
+    backbone = create_backbone(name.removeprefix(PREFIX), pretrained=True)
+    return TimmEncoder(name, backbone, backbone_preprocessing(backbone), where)
 
 
-def _device(wanted: str) -> str:
+def _backbone_name(name: str, header: CheckpointHeader | None, checkpoint: str) -> str:
+    if name == CHECKPOINT and header is None:
+        raise SettingsError(
+            f"{checkpoint} does not say what it is of: set LOOKALIVE_MODEL__NAME to timm:<its backbone>", name=name
+        )
+    if header is None:
+        return name.removeprefix(PREFIX)
+    if name not in (CHECKPOINT, PREFIX + header.backbone):
+        raise SettingsError(
+            f"{checkpoint} has weights of {PREFIX}{header.backbone}, not of {name}: set LOOKALIVE_MODEL__NAME to that, "
+            f"or to `{CHECKPOINT}`",
+            name=name,
+        )
+    return header.backbone
+
+
+def torch_device(wanted: str) -> str:
+    """`cpu` or `cuda`; raises SettingsError where it is not there."""
     import torch
 
     if wanted not in {"auto", "cpu", "cuda"}:
@@ -88,104 +101,6 @@ def _device(wanted: str) -> str:
     if wanted == "cuda" and not there:
         raise SettingsError("no CUDA device is there; set LOOKALIVE_MODEL__DEVICE=auto or cpu", device=wanted)
     return "cuda" if there and wanted != "cpu" else "cpu"
-
-
-def _create_backbone(name: str, *, pretrained: bool) -> Any:
-    import timm
-
-    try:
-        return timm.create_model(name, pretrained=pretrained, num_classes=0)
-    except Exception as error:
-        if not timm.is_model(name) and ":" not in name:
-            raise SettingsError(f"timm has no model {name!r}", model=name) from error
-        raise SettingsError(
-            f"the weights of timm:{name} cannot be had from the hub ({error}); put them on this machine as a "
-            f".safetensors file and name it in {CHECKPOINT_SETTING}, or use the model `histogram`",
-            model=name,
-        ) from error
-
-
-def _preprocessing_of(backbone: Any) -> Preprocessing:
-    """timm's own evaluation transform of this model (its data config), in our words."""
-    from timm.data import resolve_model_data_config
-
-    config = resolve_model_data_config(backbone)
-    _, height, width = config["input_size"]
-    if height != width:
-        raise SettingsError(f"only square inputs are supported, not {width} x {height}")
-    interpolation = config["interpolation"] if config["interpolation"] in _INTERPOLATIONS else "bilinear"
-    return Preprocessing(
-        size=height,
-        resize=_RESIZES[config["crop_mode"]],
-        interpolation=cast("Interpolation", interpolation),
-        crop_share=float(config["crop_pct"]),
-        mean=_three(config["mean"]),
-        std=_three(config["std"]),
-    )
-
-
-def _three(channels: Any) -> tuple[float, float, float]:
-    red, green, blue = map(float, channels)
-    return (red, green, blue)
-
-
-def _read_checkpoint(checkpoint: str) -> Tensors:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        tensors = load_file(Path(checkpoint))
-    except (OSError, SafetensorError) as error:
-        raise SettingsError(
-            f"{CHECKPOINT_SETTING}: {checkpoint} is no readable .safetensors file: {error}", checkpoint=checkpoint
-        ) from error
-    return {key.removeprefix("backbone."): tensor for key, tensor in tensors.items()}
-
-
-def _load_backbone(backbone: Any, tensors: Tensors, checkpoint: str) -> None:
-    """Every tensor of the backbone must be there; a classifier that is there too is left out."""
-    classifier = backbone.pretrained_cfg.get("classifier") or ()
-    layers = (classifier,) if isinstance(classifier, str) else tuple(classifier)
-    try:
-        missing, unexpected = backbone.load_state_dict(tensors, strict=False)
-    except RuntimeError as error:
-        raise SettingsError(f"the weights in {checkpoint} are not this model's: {error}") from error
-    unknown = [key for key in unexpected if not key.startswith(tuple(f"{layer}." for layer in layers))]
-    if missing or unknown:
-        raise SettingsError(
-            f"the weights in {checkpoint} are not this model's: {len(missing)} tensors are missing, {len(unknown)} "
-            "are unknown",
-            missing=missing[:5],
-            unknown=unknown[:5],
-        )
-
-
-def _with_head(backbone: Any, head: Tensors, checkpoint: str) -> Any:
-    """The backbone followed by the checkpoint's projection, if it has one."""
-    from torch import nn
-
-    if not head:
-        return backbone
-    if set(head) != _HEAD_KEYS:
-        raise SettingsError(
-            f"the projection head in {checkpoint} must have {sorted(_HEAD_KEYS)}, not {sorted(head)}",
-            checkpoint=checkpoint,
-        )
-    hidden, width = head["projection.0.weight"].shape
-    projection = nn.Sequential(
-        nn.Linear(width, hidden), nn.ReLU(), nn.Linear(hidden, head["projection.2.weight"].shape[0])
-    )
-    if width != backbone.num_features:
-        raise SettingsError(
-            f"the projection head in {checkpoint} takes {width} numbers, but the backbone gives "
-            f"{backbone.num_features}",
-            checkpoint=checkpoint,
-        )
-    try:
-        projection.load_state_dict({key.removeprefix("projection."): tensor for key, tensor in head.items()})
-    except RuntimeError as error:
-        raise SettingsError(f"the projection head in {checkpoint} does not fit: {error}") from error
-    return nn.Sequential(backbone, projection)
 
 
 def _weights_digest(tensors: Tensors) -> bytes:

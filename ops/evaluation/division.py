@@ -1,5 +1,6 @@
 """Who asks and who is found: the queries and the gallery of an evaluation."""
 
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -8,10 +9,11 @@ import numpy.typing as npt
 from embedder.evaluation.held_out import held_out_by_group, held_out_by_time
 from ops.evaluation.judgement_file import Judgements
 from ops.evaluation.pictures import Picture
-from ops.evaluation.plan import EvaluationPlan, Gallery
+from ops.evaluation.plan import EvaluationPlan, Gallery, Split
 from schemas.errors import InputError
 
 IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
 LEAST_QUERIES, LEAST_GALLERY = 1, 2
 
 
@@ -31,10 +33,8 @@ def divide(pictures: list[Picture], plan: EvaluationPlan, judgements: Judgements
     Raises:
         InputError: nobody is left to ask or to be found.
     """
-    times = [picture.time_us for picture in pictures]
-    by_time = plan.split == "time" or (plan.split == "auto" and all(time is not None for time in times))
-    groups = [picture.group for picture in pictures]
-    marks = held_out_by_time(groups, times, plan.share) if by_time else held_out_by_group(groups, plan.share, plan.seed)
+    by_time = splits_by_time(pictures, plan.split)
+    marks = held_out_marks(pictures, plan.share, plan.seed, by_time=by_time)
     kind: Gallery = plan.gallery or ("held-out" if judgements is None else "all")
     asking = marks
     if judgements is not None:
@@ -47,6 +47,19 @@ def divide(pictures: list[Picture], plan: EvaluationPlan, judgements: Judgements
         queries = queries[np.sort(chosen)]
     _check(len(queries), len(gallery), len(pictures), plan)
     return Division("time" if by_time else "group", kind, int(marks.sum()), queries, gallery)
+
+
+def splits_by_time(pictures: Sequence[Picture], split: Split) -> bool:
+    """Whether the newest are held out: as the split says, or, where it does not, when all have a time."""
+    return split == "time" or (split == "auto" and all(picture.time_us is not None for picture in pictures))
+
+
+def held_out_marks(pictures: Sequence[Picture], share: float, seed: int, *, by_time: bool) -> BoolArray:
+    """Marks (n,) of the pictures that are held out; the same ones for whoever trains and whoever judges."""
+    groups = [picture.group for picture in pictures]
+    if by_time:
+        return held_out_by_time(groups, [picture.time_us for picture in pictures], share)
+    return held_out_by_group(groups, share, seed)
 
 
 def _check(queries: int, gallery: int, pictures: int, plan: EvaluationPlan) -> None:

@@ -59,7 +59,10 @@ def load_choice(choice: ModelChoice) -> Encoder:
 
 
 def _named(name: str, settings: Settings) -> ModelSettings:
-    checkpoint = settings.model.checkpoint if name == settings.model.name else ""
+    """A `checkpoint` says only when it is loaded which backbone it has, so it may be that of any timm model."""
+    ours = settings.model.name
+    may_be = name == ours or (ours == "checkpoint" and name.startswith("timm:"))
+    checkpoint = settings.model.checkpoint if may_be else ""
     return msgspec.structs.replace(settings.model, name=name, checkpoint=checkpoint)
 
 

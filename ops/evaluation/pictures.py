@@ -34,8 +34,9 @@ class Catalogue(NamedTuple):
     bad_rows: list[str]
 
 
-def read_catalogue(plan: EvaluationPlan) -> Catalogue:
-    """Read all of the source; of several rows of one item the last one counts.
+def read_catalogue(plan: EvaluationPlan, *, labelled: bool = True) -> Catalogue:
+    """Read all of the source; of several rows of one item the last one counts. Unless `labelled` is wanted, nothing
+    need say what is relevant.
 
     Raises:
         InputError: the source cannot be read, has no pictures, or lacks what the plan asks of its items.
@@ -49,8 +50,8 @@ def read_catalogue(plan: EvaluationPlan) -> Catalogue:
             changes[said.item_id] = said
     found = [picture for change in changes.values() for picture in _pictures(change, plan)]
     if not found:
-        raise InputError(f"there is no picture to evaluate in {plan.source}", code="empty_source", bad_rows=bad[:5])
-    _check(found, plan)
+        raise InputError(f"there is no picture in {plan.source}", code="empty_source", bad_rows=bad[:5])
+    _check(found, plan, labelled)
     return Catalogue(sorted(found, key=lambda picture: picture.name), bad)
 
 
@@ -86,14 +87,14 @@ def _number(value: Any, plan: EvaluationPlan, item_id: str) -> float | None:
     return float(value)
 
 
-def _check(pictures: list[Picture], plan: EvaluationPlan) -> None:
+def _check(pictures: list[Picture], plan: EvaluationPlan, labelled: bool) -> None:
     """Raises InputError where no item has what the plan needs."""
     if plan.popularity is not None and all(p.popularity is None for p in pictures):
         raise InputError(f"--popularity {plan.popularity}: no item has such a column or attribute")
     if plan.split == "time" and all(p.time_us is None for p in pictures):
         raise InputError("--split time needs a column event_time, and no item has one; --split group does without")
     grouped = len({p.group for p in pictures}) < len(pictures)
-    if plan.judgements is None and not grouped and all(p.category is None for p in pictures):
+    if labelled and plan.judgements is None and not grouped and all(p.category is None for p in pictures):
         raise InputError(
             f"nothing says what is relevant: no item has a `{plan.category}`, no two a common `{plan.group}`; name the "
             "columns with --category or --group, put the pictures into a folder per category, or give --judgements"

@@ -1,0 +1,1 @@
+"""Training: from pictures with labels to a checkpoint of a model."""

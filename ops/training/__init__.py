@@ -1,0 +1,1 @@
+"""Training a model on a catalogue: what `lookalive train` does."""

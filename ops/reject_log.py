@@ -22,14 +22,15 @@ def read_rejects(
 ) -> list[Reject]:
     """The newest `limit` rows, newest first by the time of the refused record; of one reason when one is given.
 
-    `since` leaves away what was there at an earlier `reject_ends`.
+    `since` leaves away what was there at an earlier `reject_ends`. Rows that are the same to the byte count once: a
+    worker that is killed between a refusal and its commit refuses the record again.
 
     Raises:
         NotReady: the broker does not answer.
     """
     partitions = installed_partitions(read_cluster(kafka))
     reader = make_reader(kafka, **{"auto.offset.reset": "earliest"})
-    rows: list[Reject] = []
+    rows: dict[bytes, Reject] = {}
     try:
         ends = end_offsets(reader, REJECTS, range(partitions))
         starts = {p: max(low, (since or {}).get(p, 0)) for p, (low, _) in ends.items()}
@@ -41,11 +42,11 @@ def read_rejects(
                 raise NotReady(f"{REJECTS} stopped answering after {len(rows)} rows; try again when Kafka answers")
             value = message.value()
             if value is not None:
-                rows.append(decode_reject(value))
+                rows[value] = decode_reject(value)
             partition = message.partition()
             if partition in left and (message.offset() or 0) + 1 >= left[partition]:
                 del left[partition]
     finally:
         reader.close()
-    wanted = [r for r in rows if reason is None or r.reason == reason]
+    wanted = [r for r in rows.values() if reason is None or r.reason == reason]
     return sorted(wanted, key=lambda r: r.origin.time_us, reverse=True)[:limit]

@@ -39,7 +39,7 @@ def test_every_photograph_finds_itself(start_system: Callable[..., RunningSystem
 
     def search(ids: list[str]) -> dict[str, SearchAnswer]:
         with RouterClient(system.router) as client:
-            return {item_id: client.search_picture(paths[item_id], k=2) for item_id in ids}
+            return {item_id: client.search_picture(paths[item_id], k=2, timeout_ms=30_000) for item_id in ids}
 
     ids = sorted(paths)
     with ThreadPoolExecutor(2) as pool:

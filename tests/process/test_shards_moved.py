@@ -131,6 +131,8 @@ def test_a_command_that_was_killed_is_run_again_or_undone(cluster: RunningSystem
             moves=[left],
         )
         publish(kafka, begun)
+        told = {row["node"]: row["moving"] for row in shards(cluster, "status") if row["shard"] == 0}
+        assert told == {"n3": "moves to n1", "n1": "moves from n3"}
         assert [one["target"] for one in shards(cluster, "abort")["undone"]] == ["n1"]
         assert shards(cluster, "abort")["undone"] == []
         assert placed(cluster)[0] == {"n3"}

@@ -69,7 +69,7 @@ screenshots: setup  ## take the README's pictures of the page from a demo that r
 	$(BIN)/python tests/browser/screenshots.py ops/docs/screenshots
 
 soak: setup     ## what takes longer than continuous integration may: many rounds of kills, each with a seed of its own
-	SOAK_ROUNDS=10 $(PYTEST) tests/process/test_killed_roles.py tests/process/test_node_sigkill.py -rP
+	SOAK_ROUNDS=10 $(PYTEST) tests/process/test_killed_roles.py tests/process/test_node_sigkill.py tests/process/test_shards_moved.py -rP
 	@tests/broker/setup.sh $(BIN)/python
 	CRASH_S=300 CRASH_SEEDS=3 CRASH_BROKER_KILLS=3 $(PYTEST) tests/broker/test_killed_on_kafka.py -rP
 

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from typing import TypeVar
 
 # Routers read the new placement within this time; until then they ask the node that held the shard before.
-LINGER_S = 3.0
+LINGER_S = 8.0
 
 Key = TypeVar("Key", bound=tuple[str, int])
 

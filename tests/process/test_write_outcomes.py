@@ -1,5 +1,6 @@
 """A write that searches will not show says why: a newer change, a refused picture, nothing to show, or no time."""
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -58,7 +59,11 @@ def test_refused_picture_is_said_with_its_reason(client: RouterClient) -> None:
 def test_one_of_two_pictures_refused_is_a_warning(client: RouterClient) -> None:
     answer = client.put("half", encoded(picture("half")), BLANK, **WAIT)
     assert answer.searchable is True
-    assert "blank" in client.status("half").explanation
+    # The router reads refusals a moment later.
+    until_s = time.monotonic() + 60
+    while "blank" not in (said := client.status("half").explanation) and time.monotonic() < until_s:
+        time.sleep(0.1)
+    assert "blank" in said
 
 
 def test_earlier_picture_is_found_while_the_new_one_is_refused(client: RouterClient) -> None:
